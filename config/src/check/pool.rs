@@ -1,0 +1,112 @@
+//! What the settings of one pool mean together.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+
+use crate::model::{HealthCheck, Pool, Target};
+use crate::problem::{Fault, Path};
+use crate::units::{Duration, Statuses};
+
+pub(super) fn check(name: &str, pool: &Pool, path: &Path, faults: &mut Vec<Fault>) {
+    if let Some(message) = super::name(name) {
+        faults.push(path.fault(message));
+    }
+    targets(&pool.targets, &path.key("targets"), faults);
+    let timeouts: &[(&str, Duration)] = &[
+        ("connect_timeout", pool.connect_timeout),
+        ("response_timeout", pool.response_timeout),
+        ("idle_timeout", pool.idle_timeout),
+        ("upgraded_idle", pool.upgraded_idle),
+    ];
+    super::not_zero(path, timeouts, faults);
+    if let Some(check) = &pool.health_check {
+        health_check(check, &path.key("health_check"), faults);
+    }
+    if let Some(tls) = &pool.tls
+        && tls.sni.as_deref() == Some("")
+    {
+        let message = "must not be empty; leave the key out to use the request's host";
+        faults.push(path.key("tls").key("sni").fault(message));
+    }
+    let ejection = &pool.ejection;
+    if ejection.consecutive_failures > 0 {
+        super::not_zero(
+            &path.key("ejection"),
+            &[("base_time", ejection.base_time)],
+            faults,
+        );
+    }
+}
+
+fn targets(targets: &[Target], path: &Path, faults: &mut Vec<Fault>) {
+    if targets.is_empty() {
+        faults.push(path.fault("a pool needs at least one target, as [\"127.0.0.1:3001\"]"));
+    }
+    let mut known = HashSet::new();
+    for (position, target) in targets.iter().enumerate() {
+        let path = path.index(position);
+        let (text, path) = match target {
+            Target::Address(text) => (text, path),
+            Target::Weighted { address, .. } => (address, path.key("address")),
+        };
+        match target_address(text) {
+            Err(message) => faults.push(path.fault(message)),
+            Ok(address) if !known.insert(address) => {
+                let message =
+                    format!("{address} is given twice; to send it more, give it a `weight`");
+                faults.push(path.fault(message));
+            }
+            Ok(_) => {}
+        }
+    }
+}
+
+fn target_address(text: &str) -> Result<SocketAddr, String> {
+    let address = super::address(text).map_err(|message| match text.rsplit_once(':') {
+        Some((host, port)) if is_host_name(host) && port.parse::<u16>().is_ok() => {
+            format!(
+                "{text:?} is a host name; `targets` takes IP addresses with port, as 10.0.0.1:8080"
+            )
+        }
+        _ => message,
+    })?;
+    if address.port() == 0 {
+        return Err(format!("{text:?} has port 0, to which nothing can connect"));
+    }
+    Ok(address)
+}
+
+fn is_host_name(host: &str) -> bool {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    host.chars().any(|c| c.is_ascii_alphabetic()) && host.chars().all(is_allowed)
+}
+
+fn health_check(check: &HealthCheck, path: &Path, faults: &mut Vec<Fault>) {
+    let is_path = check.path.starts_with('/') && check.path.chars().all(|c| c.is_ascii_graphic());
+    if !is_path {
+        let message = format!(
+            "{:?} is not a path; it starts with `/` and has visible ASCII only",
+            check.path
+        );
+        faults.push(path.key("path").fault(message));
+    }
+    if let Err(error) = check.status.parse::<Statuses>() {
+        faults.push(path.key("status").fault(error.to_string()));
+    }
+    let is_method = http::Method::from_bytes(check.method.as_bytes()).is_ok();
+    if !is_method || check.method == "CONNECT" {
+        let message = format!(
+            "{:?} is not a method a health check can use, as GET or HEAD",
+            check.method
+        );
+        faults.push(path.key("method").fault(message));
+    }
+    if let Some(host) = &check.host
+        && host.parse::<http::uri::Authority>().is_err()
+    {
+        let message = format!("{host:?} is not a host, as www.example.com");
+        faults.push(path.key("host").fault(message));
+    }
+    let times = [("interval", check.interval), ("timeout", check.timeout)];
+    super::not_zero(path, &times, faults);
+}

@@ -1,0 +1,116 @@
+//! Reading the `Cookie` header over its bytes, and taking one cookie out of it.
+//!
+//! Pairs are separated by `;` alone, as RFC 6265 section 5.4 sends them; quotes mean nothing. Values are never decoded.
+
+use http::header::COOKIE;
+
+use crate::facts::Fields;
+
+/// Name and value of each cookie of one header line, in order, without the spaces around them. What has no `=` has no name and is left out.
+pub fn pairs(line: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    line.split(|byte| *byte == b';').filter_map(pair)
+}
+
+/// Shows `visit` the value of each cookie called `name`, in order over all lines, until it answers true; says whether it did.
+pub fn any(fields: &dyn Fields, name: &str, mut visit: impl FnMut(&[u8]) -> bool) -> bool {
+    let name = name.as_bytes();
+    fields.any(&COOKIE, &mut |line| {
+        let parts = line.split(|byte| *byte == b';');
+        // Most cookies are other cookies: seen by their first letters, before a pair is made of them.
+        let mut near = parts.filter(|part| part.trim_ascii_start().starts_with(name));
+        near.any(|part| pair(part).is_some_and(|(found, value)| found == name && visit(value)))
+    })
+}
+
+/// The line without the cookies called `name`, all others byte for byte; empty when nothing is left of it.
+/// `None` when there is none to take out.
+pub fn without(line: &[u8], name: &str) -> Option<Vec<u8>> {
+    let is_ours = |part: &&[u8]| pair(part).is_some_and(|(found, _)| found == name.as_bytes());
+    if !line.split(|byte| *byte == b';').any(|part| is_ours(&part)) {
+        return None;
+    }
+    let mut kept = Vec::with_capacity(line.len());
+    let rest = line
+        .split(|byte| *byte == b';')
+        .filter(|part| !is_ours(part));
+    for (position, part) in rest.enumerate() {
+        if position > 0 {
+            kept.push(b';');
+        }
+        // What follows a cookie taken out of the front must not begin with the space that stood between them.
+        kept.extend_from_slice(if position == 0 {
+            part.trim_ascii_start()
+        } else {
+            part
+        });
+    }
+    if kept.iter().all(|byte| matches!(byte, b';' | b' ' | b'\t')) {
+        kept.clear();
+    }
+    Some(kept)
+}
+
+fn pair(part: &[u8]) -> Option<(&[u8], &[u8])> {
+    let equals = part.iter().position(|byte| *byte == b'=')?;
+    Some((part[..equals].trim_ascii(), part[equals + 1..].trim_ascii()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &str, expect: Option<&str>) {
+        let left = without(line.as_bytes(), "kanaria");
+        let left = left.map(|bytes| String::from_utf8(bytes).unwrap());
+        assert_eq!(left.as_deref(), expect, "{line}");
+    }
+
+    #[test]
+    fn taking_our_cookie_out_leaves_the_others_byte_for_byte() {
+        check("", None);
+        check("a=b", None);
+        check("kanaria", None);
+        check("xkanaria=1; kanaria2=2; Kanaria=3", None);
+        check("a=kanaria=1", None);
+        check("kanaria=1", Some(""));
+        check("kanaria=1;", Some(""));
+        check("kanaria=1; kanaria=2", Some(""));
+        check("kanaria=1; a=b", Some("a=b"));
+        check("a=b; kanaria=1", Some("a=b"));
+        check("a=b; kanaria=1;", Some("a=b;"));
+        check("a=b; kanaria=1; c=d", Some("a=b; c=d"));
+        check("a=b;kanaria=1;c=d", Some("a=b;c=d"));
+        check(
+            "a=b;  c = \"d;kanaria = 1 ; e\"",
+            Some("a=b;  c = \"d; e\""),
+        );
+        check("kanaria=1; a=b; a=b; kanaria=2;; =c", Some("a=b; a=b;; =c"));
+    }
+
+    proptest! {
+        #[test]
+        fn all_other_cookies_stay_in_order(
+            parts in prop::collection::vec("(kanaria|a|b)[ ]?=[ -:<-~]{0,4}", 0..8),
+        ) {
+            let line = parts.join("; ");
+            let left = without(line.as_bytes(), "kanaria").unwrap_or_else(|| line.clone().into());
+            let others = |line: &[u8]| -> Vec<_> {
+                pairs(line)
+                    .filter(|(name, _)| name != b"kanaria")
+                    .map(|(name, value)| (name.to_vec(), value.to_vec()))
+                    .collect()
+            };
+            prop_assert_eq!(others(&left), others(line.as_bytes()));
+            prop_assert_eq!(without(&left, "kanaria"), None);
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_panic(line: Vec<u8>) {
+            pairs(&line).count();
+            without(&line, "kanaria");
+        }
+    }
+}

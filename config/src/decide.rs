@@ -1,0 +1,184 @@
+//! The decision: which route takes a request, and which of its pools.
+//!
+//! Total and pure: no clock, no randomness, no failure. What depends on the state of the pools (a cap, a canary
+//! without a healthy target) is asked afterwards, by whoever carries the decision out.
+
+use std::net::IpAddr;
+
+use http::HeaderName;
+
+use crate::bucket::{BucketKey, Place};
+use crate::cookie;
+use crate::decision::{Choice, Decision, Reason, Sticky};
+use crate::facts::Facts;
+use crate::flag;
+use crate::id::{self, Claim};
+use crate::ids::{FlagId, PoolId, RouteId};
+use crate::matching::Request;
+use crate::model::StickyMode;
+use crate::partition::{self, Room};
+use crate::snapshot::{Route, Snapshot};
+use crate::split::Split;
+
+/// Where a client without our cookie has something that stays the same.
+#[derive(Debug)]
+pub(crate) enum Key {
+    Cookie(String),
+    Header(HeaderName),
+    Ip,
+}
+
+/// Where a client stands in a route.
+#[derive(Clone, Copy)]
+struct Standing {
+    bucket: Option<u16>,
+    sticky: Sticky,
+    new_id: Option<[u8; 16]>,
+}
+
+pub(crate) fn decide(snapshot: &Snapshot, facts: &Facts<'_>) -> Decision {
+    let mut room: Room = [0; _];
+    let host = partition::normalize(facts.host, &mut room);
+    let structure = &*snapshot.structure;
+    let partition = structure.partitions.of(facts, host);
+    let request = Request {
+        facts,
+        host,
+        partition,
+    };
+    let matches = |id: RouteId| snapshot.route(id).takes(&request);
+    let route = structure.index.first(&request, matches);
+    let choice = route.map(|id| choose(snapshot, snapshot.route(id), facts));
+    Decision { partition, choice }
+}
+
+/// The order of precedence. A flagged client gets its place too, so that it has one when the flag goes.
+fn choose(snapshot: &Snapshot, route: &Route, facts: &Facts<'_>) -> Choice {
+    let split = snapshot.split(route.id);
+    let key = snapshot.bucket_key(route.cohort);
+    let standing = stand(route, split, key, facts);
+    let (reason, pool, flag) = by_flag(route, facts).unwrap_or_else(|| by_weight(split, standing));
+    Choice {
+        route: route.id,
+        pool,
+        reason,
+        flag,
+        bucket: standing.bucket,
+        sticky: standing.sticky,
+        new_id: standing.new_id,
+    }
+}
+
+fn by_flag(route: &Route, facts: &Facts<'_>) -> Option<(Reason, PoolId, Option<FlagId>)> {
+    let (id, flag) = flag::first(&route.flags, facts)?;
+    Some((Reason::Flag, flag.pool, Some(id)))
+}
+
+/// Only a route of one pool has clients without a bucket, and there every bucket is the same.
+fn by_weight(split: &Split, standing: Standing) -> (Reason, PoolId, Option<FlagId>) {
+    let pool = split.pool_of(standing.bucket.unwrap_or(0));
+    (Reason::Weight, pool, None)
+}
+
+/// The id of a client: in our cookie, else in a key of the route, else fresh. Who is known by a key gets no cookie:
+/// the key goes on placing it, on every device that shares it.
+fn stand(route: &Route, split: &Split, key: &BucketKey, facts: &Facts<'_>) -> Standing {
+    let settings = &route.settings.sticky;
+    if settings.mode == StickyMode::Off {
+        return afresh(route, split, key, facts);
+    }
+    let claim = id::claim(facts.fields, &settings.cookie);
+    let known = match claim {
+        Claim::Valid(id) => Some(key.place(&id)),
+        Claim::Absent | Claim::Invalid => by_key(&route.keys, key, facts),
+    };
+    if let Some(place) = known {
+        return Standing::known(place);
+    }
+    if !route.divides() {
+        return Standing::NONE;
+    }
+    let id = facts.fresh.id(route.id, split, key);
+    let sticky = match claim {
+        Claim::Invalid => Sticky::Invalid,
+        Claim::Absent | Claim::Valid(_) => Sticky::New,
+    };
+    Standing {
+        bucket: Some(key.place(&id).bucket()),
+        sticky,
+        new_id: Some(id),
+    }
+}
+
+/// Without stickiness each request is a new client, which is told nothing.
+fn afresh(route: &Route, split: &Split, key: &BucketKey, facts: &Facts<'_>) -> Standing {
+    if !route.divides() {
+        return Standing::NONE;
+    }
+    let id = facts.fresh.id(route.id, split, key);
+    Standing {
+        bucket: Some(key.place(&id).bucket()),
+        ..Standing::NONE
+    }
+}
+
+/// The place by the first key that the request has; an empty value is none.
+fn by_key(keys: &[Key], bucket_key: &BucketKey, facts: &Facts<'_>) -> Option<Place> {
+    keys.iter().find_map(|key| {
+        let mut place = None;
+        key.visit(facts, &mut |value| {
+            place = (!value.is_empty()).then(|| bucket_key.place(value));
+            place.is_some()
+        });
+        place
+    })
+}
+
+/// The key that places a client which sent no id; `None` when it sent one or has no key.
+pub(crate) fn known_by<'a>(route: &'a Route, facts: &Facts<'_>) -> Option<&'a Key> {
+    if matches!(
+        id::claim(facts.fields, &route.settings.sticky.cookie),
+        Claim::Valid(_)
+    ) {
+        return None;
+    }
+    route
+        .keys
+        .iter()
+        .find(|key| key.visit(facts, &mut |value| !value.is_empty()))
+}
+
+impl Key {
+    /// Shows `visit` each value of this key until it answers true; says whether it did.
+    fn visit(&self, facts: &Facts<'_>, visit: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        match self {
+            Self::Cookie(name) => cookie::any(facts.fields, name, visit),
+            Self::Header(name) => facts.fields.any(name, visit),
+            Self::Ip => match facts.client_ip.to_canonical() {
+                IpAddr::V4(ip) => visit(&ip.octets()),
+                IpAddr::V6(ip) => visit(&ip.octets()),
+            },
+        }
+    }
+}
+
+impl Standing {
+    const NONE: Self = Self {
+        bucket: None,
+        sticky: Sticky::None,
+        new_id: None,
+    };
+
+    const fn known(place: Place) -> Self {
+        Self {
+            bucket: Some(place.bucket()),
+            sticky: Sticky::Hit,
+            new_id: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+//! Where a request goes, and why.
+
+use crate::ids::{FlagId, PartitionId, PoolId, RouteId};
+
+/// The answer of `Snapshot::decide`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The partition of the request's host.
+    pub partition: PartitionId,
+    /// The route taken; `None` when no route matched, which is answered 404.
+    pub choice: Option<Choice>,
+}
+
+/// A matched route and the pool chosen in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The first route that matched.
+    pub route: RouteId,
+    /// The pool the request goes to.
+    pub pool: PoolId,
+    /// Why this pool.
+    pub reason: Reason,
+    /// The flag that decided, when `reason` is `Flag`.
+    pub flag: Option<FlagId>,
+    /// The client's place, 0..9999; `None` when nothing needed one.
+    pub bucket: Option<u16>,
+    /// What the request said of its place.
+    pub sticky: Sticky,
+    /// The id to give the client in a cookie; `None` when it keeps the one it has or must not get one.
+    pub new_id: Option<[u8; 16]>,
+}
+
+/// Why a pool was chosen, in the order in which they are asked; the last two come from the state of the pools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// A flag of the route matched.
+    Flag,
+    /// The client's bucket against the weights.
+    Weight,
+    /// The chosen canary could not serve: stable did, charged to the canary.
+    Failover,
+}
+
+impl Reason {
+    /// The word in logs, metrics and headers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Flag => "flag",
+            Self::Weight => "weight",
+            Self::Failover => "failover",
+        }
+    }
+}
+
+/// What a request said of its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Sticky {
+    /// A valid id came with the request, in our cookie or in a key of the route.
+    Hit,
+    /// No id came; one was made.
+    New,
+    /// A cookie of our name came whose value is not an id; one was made.
+    Invalid,
+    /// The route does not need one.
+    None,
+}
+
+impl Sticky {
+    /// The word in logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::New => "new",
+            Self::Invalid => "invalid",
+            Self::None => "none",
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The decision step by step, in sentences for operators.
+//!
+//! It tells what `decide` does and decides nothing: the answer at its end is `decide`'s own.
+
+use serde::Serialize;
+
+use crate::decide::{self, Key};
+use crate::decision::{Choice, Sticky};
+use crate::facts::Facts;
+use crate::ids::{PoolId, RouteId};
+use crate::matching::Request;
+use crate::model::StickyMode;
+use crate::partition::{self, Room};
+use crate::snapshot::{Route, Snapshot};
+
+/// How many routes that did not match are told one by one.
+const TOLD: usize = 20;
+
+/// A decision and the way to it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Explanation {
+    /// What was asked, in order, and what was found.
+    pub steps: Vec<Step>,
+    /// The answer.
+    pub decision: Outcome,
+}
+
+/// One step of a decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// What was asked: `host`, `partition`, `route`, `flag`, `id`, `bucket` or `weight`.
+    pub name: &'static str,
+    /// What was found.
+    pub text: String,
+}
+
+/// A decision, by names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Outcome {
+    /// The partition of the host.
+    pub partition: String,
+    /// The route; none is answered 404.
+    pub route: Option<String>,
+    /// The pool.
+    pub pool: Option<String>,
+    /// Why this pool.
+    pub reason: Option<&'static str>,
+    /// The flag that decided.
+    pub flag: Option<String>,
+    /// The client's place.
+    pub bucket: Option<u16>,
+    /// What the request said of its place.
+    pub sticky: Option<&'static str>,
+    /// Whether the client is given a cookie.
+    pub new_id: bool,
+}
+
+/// Tells how `snapshot` decides on `facts`.
+pub fn explain(snapshot: &Snapshot, facts: &Facts<'_>) -> Explanation {
+    let mut room: Room = [0; _];
+    let host = partition::normalize(facts.host, &mut room);
+    let decision = decide::decide(snapshot, facts);
+    let request = Request {
+        facts,
+        host,
+        partition: decision.partition,
+    };
+    let mut steps = Steps(Vec::new());
+    steps.host(&request);
+    steps.partition(snapshot, &request);
+    steps.routes(
+        snapshot,
+        &request,
+        decision.choice.map(|choice| choice.route),
+    );
+    if let Some(choice) = &decision.choice {
+        let route = snapshot.route(choice.route);
+        steps.flags(snapshot, route, facts);
+        steps.id(route, facts, choice);
+        steps.bucket(snapshot, route, choice);
+        steps.weight(snapshot, route, choice);
+    }
+    let partition = snapshot.partition_name(decision.partition).to_string();
+    Explanation {
+        steps: steps.0,
+        decision: Outcome::new(snapshot, partition, decision.choice),
+    }
+}
+
+impl Outcome {
+    fn new(snapshot: &Snapshot, partition: String, choice: Option<Choice>) -> Self {
+        let route = choice.map(|choice| snapshot.route(choice.route));
+        let flag = choice.and_then(|choice| choice.flag);
+        let flag = route
+            .zip(flag)
+            .map(|(route, flag)| &route.flags[usize::from(flag.0)]);
+        Self {
+            partition,
+            route: route.map(|route| route.name.to_string()),
+            pool: choice.map(|choice| snapshot.pool(choice.pool).name.to_string()),
+            reason: choice.map(|choice| choice.reason.as_str()),
+            flag: flag.map(|flag| flag.name.to_string()),
+            bucket: choice.and_then(|choice| choice.bucket),
+            sticky: choice.map(|choice| choice.sticky.as_str()),
+            new_id: choice.is_some_and(|choice| choice.new_id.is_some()),
+        }
+    }
+}
+
+struct Steps(Vec<Step>);
+
+impl Steps {
+    fn add(&mut self, name: &'static str, text: impl Into<String>) {
+        let text = text.into();
+        self.0.push(Step { name, text });
+    }
+
+    fn host(&mut self, request: &Request<'_>) {
+        let (sent, host) = (request.facts.host, request.host);
+        let text = match (sent, host) {
+            ("", _) => "the request names no host".into(),
+            (_, "") => format!("`{}` is no host name and counts as none", cut(sent)),
+            _ if sent == host => format!("the host is `{host}`"),
+            _ => format!("the host `{}` is compared as `{host}`", cut(sent)),
+        };
+        self.add("host", text);
+    }
+
+    fn partition(&mut self, snapshot: &Snapshot, request: &Request<'_>) {
+        let partitions = &snapshot.structure.partitions;
+        let name = snapshot.partition_name(request.partition);
+        let header = snapshot.partition_header();
+        let text = if partitions.told(request.facts).is_some() {
+            format!("partition `{name}`: a trusted proxy says so in `{header}`")
+        } else if let Some(entry) = partitions.entry(request.host) {
+            format!("partition `{name}`: the host is `{entry}` of `partitions.hosts`")
+        } else {
+            format!(
+                "partition `{name}`: the default, no entry of `partitions.hosts` names the host"
+            )
+        };
+        self.add("partition", text);
+    }
+
+    fn routes(&mut self, snapshot: &Snapshot, request: &Request<'_>, taken: Option<RouteId>) {
+        let routes = &snapshot.structure.routes;
+        let n_passed = taken.map_or(routes.len(), |id| id.0 as usize);
+        for route in &routes[..n_passed.min(TOLD)] {
+            let failed = route
+                .conditions
+                .iter()
+                .find(|condition| !condition.holds(request));
+            let key = failed.map(|condition| condition.key()).unwrap_or_default();
+            self.add("route", format!("`{}` does not match: `{key}`", route.name));
+        }
+        if n_passed > TOLD {
+            self.add("route", format!("{} more do not match", n_passed - TOLD));
+        }
+        let Some(id) = taken else {
+            self.add("route", "no route matches: answered 404");
+            return;
+        };
+        let route = snapshot.route(id);
+        let keys = route
+            .conditions
+            .iter()
+            .map(|condition| format!("`{}`", condition.key()));
+        let keys: Vec<_> = keys.collect();
+        let text = match keys.as_slice() {
+            [] => format!("`{}` takes every request", route.name),
+            keys => format!("`{}` matches: {}", route.name, keys.join(", ")),
+        };
+        self.add("route", text);
+    }
+
+    fn flags(&mut self, snapshot: &Snapshot, route: &Route, facts: &Facts<'_>) {
+        for flag in &route.flags {
+            let (name, pool) = (&flag.name, &snapshot.pool(flag.pool).name);
+            if flag.is_carried(facts) {
+                self.add(
+                    "flag",
+                    format!("`{name}` is carried: pool `{pool}`, whatever the weights"),
+                );
+                return;
+            }
+            self.add("flag", format!("`{name}` is not carried"));
+        }
+    }
+
+    fn id(&mut self, route: &Route, facts: &Facts<'_>, choice: &Choice) {
+        let cookie = &route.settings.sticky.cookie;
+        let text = match choice.sticky {
+            Sticky::Hit => match decide::known_by(route, facts) {
+                Some(Key::Cookie(name)) => {
+                    format!("known by the cookie `{name}`; gets none of ours")
+                }
+                Some(Key::Header(name)) => format!("known by the header `{name}`; gets no cookie"),
+                Some(Key::Ip) => "known by the client's address; gets no cookie".into(),
+                None => format!("known by its cookie `{cookie}`"),
+            },
+            Sticky::New => format!("no cookie `{cookie}`: a new client, which gets one"),
+            Sticky::Invalid => {
+                format!("the cookie `{cookie}` holds no id of ours: a new client, which gets one")
+            }
+            Sticky::None if route.settings.sticky.mode == StickyMode::Off && route.divides() => {
+                "stickiness is off: each request is placed afresh".into()
+            }
+            Sticky::None => "the route has one pool: nobody needs a place".into(),
+        };
+        self.add("id", text);
+    }
+
+    fn bucket(&mut self, snapshot: &Snapshot, route: &Route, choice: &Choice) {
+        let Some(bucket) = choice.bucket else {
+            return;
+        };
+        let cohort = &snapshot.structure.cohorts[usize::from(route.cohort.0)];
+        let is_known = choice.sticky == Sticky::Hit;
+        let text = match is_known {
+            true => format!("bucket {bucket} in cohort `{cohort}`"),
+            false => format!(
+                "bucket {bucket} in cohort `{cohort}`, for this one; another new client gets another"
+            ),
+        };
+        self.add("bucket", text);
+    }
+
+    fn weight(&mut self, snapshot: &Snapshot, route: &Route, choice: &Choice) {
+        let split = snapshot.split(route.id);
+        let name = |id: PoolId| &snapshot.pool(id).name;
+        let canaries = route.pools.iter().filter(|id| **id != route.stable);
+        let owned = canaries.chain([&route.stable]).map(|id| {
+            let buckets = split.buckets_of(*id);
+            match buckets.is_empty() {
+                true => format!("`{}` has no bucket", name(*id)),
+                false => format!(
+                    "`{}` has {} to {} ({} %)",
+                    name(*id),
+                    buckets.start,
+                    buckets.end - 1,
+                    buckets.len() as f64 / 100.0
+                ),
+            }
+        });
+        let mut text = owned.collect::<Vec<_>>().join(", ");
+        let by_weight = name(split.pool_of(choice.bucket.unwrap_or(0)));
+        text.push_str(&match choice.flag {
+            Some(_) => format!("; without the flag the client would go to `{by_weight}`"),
+            None => format!("; the client goes to `{by_weight}`"),
+        });
+        self.add("weight", text);
+    }
+}
+
+/// What a client sent is shown, but not at any length.
+fn cut(text: &str) -> &str {
+    text.char_indices()
+        .nth(100)
+        .map_or(text, |(end, _)| &text[..end])
+}
+
+#[cfg(test)]
+mod tests;

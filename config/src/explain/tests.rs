@@ -1,0 +1,70 @@
+//! What an operator reads.
+
+use super::*;
+use crate::testing::{Sent, cookie_in, snapshot};
+
+const SITE: &str = r#"
+[[routes]]
+name = "api"
+match = { path = "/api/*", method = "POST" }
+stable = "ec2"
+[[routes]]
+name = "web"
+match = { partition = "blogs" }
+stable = "ec2"
+weights = { ec2 = 95, ecs = 5 }
+sticky.keys = ["header:X-User"]
+flags = [
+    { name = "staff", cookie = "flag", value = "on", pool = "ecs" },
+    { name = "test", header = "X-Canary", value = "1", pool = "eks" },
+]
+"#;
+
+fn told(request: &str) -> String {
+    let snapshot = snapshot(SITE);
+    let known = cookie_in(&snapshot, |bucket| bucket == 123);
+    let sent = Sent::read(&request.replace("KNOWN", &known));
+    let explanation = explain(&snapshot, &sent.facts());
+    let steps = explanation
+        .steps
+        .iter()
+        .map(|step| format!("{}: {}\n", step.name, step.text));
+    let decision = serde_json::to_string(&explanation.decision).unwrap();
+    format!("{}{decision}", steps.collect::<String>())
+}
+
+#[test]
+fn a_known_client_by_weight() {
+    insta::assert_snapshot!(told("GET A.Blogs.example:80/\ncookie: kanaria=KNOWN"));
+}
+
+#[test]
+fn a_new_client_with_a_flag() {
+    insta::assert_snapshot!(told("GET a.blogs.example/\nx-canary: 1\n@id 5"));
+}
+
+#[test]
+fn a_client_known_by_a_key() {
+    insta::assert_snapshot!(told(
+        "GET a/\nx-blog-domain-partition: blogs\n@trusted\nx-user: 1\ncookie: kanaria=x"
+    ));
+}
+
+#[test]
+fn a_request_that_no_route_takes() {
+    insta::assert_snapshot!(told("POST a.example/api"));
+}
+
+#[test]
+fn many_routes_are_not_told_one_by_one() {
+    let routes = (0..30).map(|n| {
+        format!("[[routes]]\nname = 'r{n}'\nmatch = {{ path = '/{n}' }}\nstable = 'ec2'\n")
+    });
+    let snapshot = snapshot(&routes.collect::<String>());
+    let explanation = explain(&snapshot, &Sent::read("GET a/29").facts());
+    let texts: Vec<_> = explanation.steps.iter().map(|step| &*step.text).collect();
+    assert!(texts.contains(&"`r19` does not match: `path`"));
+    assert!(!texts.contains(&"`r20` does not match: `path`"));
+    assert!(texts.contains(&"9 more do not match"));
+    assert!(texts.contains(&"`r29` matches: `path`"));
+}

@@ -1,0 +1,46 @@
+//! What an operator may write for kanaria, and what it means.
+//!
+//! Two halves: reading (`text → Config`, every error at once, with its place) and meaning
+//! (`Config + Live → Snapshot`, `Snapshot::decide(&Facts) → Decision`).
+//! This crate knows no clock, no randomness, no environment, no files and no network: all of them are arguments.
+#![warn(missing_docs)]
+
+mod document;
+mod interpolate;
+mod text;
+mod walk;
+
+pub mod check;
+pub mod digest;
+pub mod load;
+pub mod model;
+pub mod problem;
+pub mod reference;
+pub mod schema;
+pub mod units;
+
+pub mod bucket;
+pub mod ids;
+pub mod snapshot;
+pub mod split;
+
+mod decide;
+pub mod decision;
+pub mod explain;
+pub mod facts;
+pub mod flag;
+mod index;
+mod matching;
+mod partition;
+mod pattern;
+
+pub mod cookie;
+pub mod id;
+pub mod mint;
+
+pub mod live;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

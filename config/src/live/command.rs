@@ -1,0 +1,281 @@
+//! Changes that an operator asks for, one function each.
+
+use super::routes::canaries;
+use super::share::{divisible, raise};
+use super::{
+    Change, Latch, Live, LiveRoute, Owner, Refusal, Routes, Share, Weights, block, stable_only,
+};
+use crate::model;
+
+/// Whether marks and `max_step` bind a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bounds {
+    /// They do.
+    Kept,
+    /// The operator insists. A mark stays for the next change: only `resume` lifts it.
+    Overridden,
+}
+
+/// Gives `name` other weights, which must name exactly the pools of its block.
+pub fn set_weights(
+    live: &Live,
+    routes: &Routes<'_>,
+    name: &str,
+    weights: &Weights,
+    bounds: Bounds,
+) -> Result<Change, Refusal> {
+    let (route, current) = find(live, routes, name)?;
+    same_pools(route, weights)?;
+    divisible(route, weights)?;
+    allowed(route, current, weights, bounds)?;
+    if *weights == current.weights {
+        let note = format!("route `{name}` has these weights already");
+        return Ok(Change::from(live, live.clone()).noting(note));
+    }
+    let next = LiveRoute {
+        weights: weights.clone(),
+        owner: Owner::Live,
+        ..current.clone()
+    };
+    Ok(Change::from(live, with(live, name, next)))
+}
+
+/// Gives every route, or the one named, to its stable pool, and latches it. Doing it twice changes nothing more.
+pub fn rollback(live: &Live, routes: &Routes<'_>, name: Option<&str>) -> Result<Change, Refusal> {
+    let mut after = live.clone();
+    match name {
+        Some(name) => {
+            find(live, routes, name)?;
+            take_back(&mut after, routes.get(name));
+        }
+        None => routes
+            .iter()
+            .for_each(|route| take_back(&mut after, Some(route))),
+    }
+    let change = Change::from(live, after);
+    if change.live.revision == live.revision {
+        return Ok(change.noting("already at 100 % stable"));
+    }
+    Ok(change)
+}
+
+fn take_back(live: &mut Live, route: Option<&model::Route>) {
+    let Some(route) = route else { return };
+    let Some(current) = live.routes.get_mut(&route.name) else {
+        return;
+    };
+    if canaries(route).next().is_none() {
+        return;
+    }
+    if canaries(route).any(|pool| current.weights.get(pool).is_some_and(|weight| *weight > 0)) {
+        current.weights = stable_only(route);
+        current.owner = Owner::Live;
+    }
+    current.state = Latch::RolledBack;
+}
+
+/// Lifts the mark of `name` and moves no traffic.
+pub fn resume(live: &Live, routes: &Routes<'_>, name: &str) -> Result<Change, Refusal> {
+    marked(live, routes, name, Latch::Normal)
+}
+
+/// Latches `name` where it is: canaries may fall, not rise, until `resume`. A rolled-back route stays rolled back.
+pub fn freeze(live: &Live, routes: &Routes<'_>, name: &str) -> Result<Change, Refusal> {
+    marked(live, routes, name, Latch::Frozen)
+}
+
+fn marked(live: &Live, routes: &Routes<'_>, name: &str, state: Latch) -> Result<Change, Refusal> {
+    let (_, current) = find(live, routes, name)?;
+    let stays =
+        current.state == state || (current.state == Latch::RolledBack && state == Latch::Frozen);
+    if stays {
+        let note = format!("route `{name}` is {} already", current.state.as_str());
+        return Ok(Change::from(live, live.clone()).noting(note));
+    }
+    let next = LiveRoute {
+        state,
+        ..current.clone()
+    };
+    Ok(Change::from(live, with(live, name, next)))
+}
+
+/// Gives the cohort of `name` a new epoch: every user of it gets another bucket. Not while a canary has users.
+pub fn reshuffle(
+    live: &Live,
+    routes: &Routes<'_>,
+    name: &str,
+    bounds: Bounds,
+) -> Result<Change, Refusal> {
+    let (route, _) = find(live, routes, name)?;
+    let cohort = &route.cohort;
+    if bounds == Bounds::Kept {
+        let members = routes.iter().filter(|other| other.cohort == *cohort);
+        members
+            .filter_map(|member| occupied(live, member))
+            .next()
+            .map_or(Ok(()), Err)?;
+    }
+    let mut after = live.clone();
+    *after.epochs.entry(cohort.clone()).or_insert(0) += 1;
+    Ok(
+        Change::from(live, after)
+            .noting(format!("every user of cohort `{cohort}` has a new place")),
+    )
+}
+
+fn occupied(live: &Live, route: &model::Route) -> Option<Refusal> {
+    let weights = &live.routes.get(&route.name)?.weights;
+    let pool = canaries(route).find(|pool| weights.get(*pool).is_some_and(|weight| *weight > 0))?;
+    Some(Refusal::Occupied {
+        cohort: route.cohort.clone(),
+        route: route.name.clone(),
+        pool: pool.to_owned(),
+        share: Share::of(weights, pool),
+    })
+}
+
+/// Brings back the weights of an earlier state. It may set a mark that stood then, never lift one, and leaves epochs alone:
+/// users keep their places.
+pub fn restore(
+    live: &Live,
+    routes: &Routes<'_>,
+    earlier: &Live,
+    bounds: Bounds,
+) -> Result<Change, Refusal> {
+    let mut after = live.clone();
+    let (mut notes, mut n_restored) = (Vec::new(), 0);
+    for route in routes.iter() {
+        let Some(current) = live.routes.get(&route.name) else {
+            continue;
+        };
+        match earlier.routes.get(&route.name) {
+            None => notes.push(left_alone(route, earlier, "was not there then")),
+            Some(then) if !then.weights.keys().eq(block(route).keys()) => {
+                notes.push(left_alone(route, earlier, "had other pools"));
+            }
+            Some(then) => {
+                divisible(route, &then.weights)?;
+                allowed(route, current, &then.weights, bounds)?;
+                after
+                    .routes
+                    .insert(route.name.clone(), brought_back(current, then));
+                n_restored += 1;
+            }
+        }
+    }
+    if n_restored == 0 {
+        return Err(Refusal::NothingToRestore {
+            revision: earlier.revision,
+        });
+    }
+    let change = Change::from(live, after);
+    Ok(Change { notes, ..change })
+}
+
+fn brought_back(current: &LiveRoute, then: &LiveRoute) -> LiveRoute {
+    if current.weights == then.weights && !then.state.holds() {
+        return current.clone();
+    }
+    LiveRoute {
+        weights: then.weights.clone(),
+        block: current.block.clone(),
+        owner: if current.weights == then.weights {
+            current.owner
+        } else {
+            Owner::Live
+        },
+        state: if current.state.holds() {
+            current.state
+        } else {
+            then.state
+        },
+    }
+}
+
+fn left_alone(route: &model::Route, earlier: &Live, why: &str) -> String {
+    format!(
+        "route `{}` is left alone: at revision {} it {why}",
+        route.name, earlier.revision
+    )
+}
+
+fn find<'a, 'b>(
+    live: &'a Live,
+    routes: &Routes<'b>,
+    name: &str,
+) -> Result<(&'b model::Route, &'a LiveRoute), Refusal> {
+    routes
+        .get(name)
+        .and_then(|route| Some((route, live.routes.get(name)?)))
+        .ok_or_else(|| Refusal::UnknownRoute {
+            route: name.to_owned(),
+            known: routes.names(),
+        })
+}
+
+fn with(live: &Live, name: &str, route: LiveRoute) -> Live {
+    let mut after = live.clone();
+    after.routes.insert(name.to_owned(), route);
+    after
+}
+
+fn same_pools(route: &model::Route, weights: &Weights) -> Result<(), Refusal> {
+    let pools = block(route);
+    let missing: Vec<_> = pools
+        .keys()
+        .filter(|pool| !weights.contains_key(*pool))
+        .cloned()
+        .collect();
+    let unknown: Vec<_> = weights
+        .keys()
+        .filter(|pool| !pools.contains_key(*pool))
+        .cloned()
+        .collect();
+    if missing.is_empty() && unknown.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::Pools {
+        route: route.name.clone(),
+        pools: pools.into_keys().collect(),
+        missing,
+        unknown,
+    })
+}
+
+/// Marks and `max_step` against a rise.
+fn allowed(
+    route: &model::Route,
+    current: &LiveRoute,
+    wanted: &Weights,
+    bounds: Bounds,
+) -> Result<(), Refusal> {
+    if bounds == Bounds::Overridden {
+        return Ok(());
+    }
+    let Some(raise) = raise(route, &current.weights, wanted) else {
+        return Ok(());
+    };
+    let name = route.name.clone();
+    if current.state.holds() {
+        return Err(Refusal::Latched {
+            route: name,
+            state: current.state,
+            pool: raise.pool,
+            before: raise.before,
+            after: raise.after,
+        });
+    }
+    if raise.oversteps(route) {
+        return Err(Refusal::Step {
+            route: name,
+            pool: raise.pool,
+            before: raise.before,
+            after: raise.after,
+            max_step: route.max_step,
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

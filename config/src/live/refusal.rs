@@ -1,0 +1,168 @@
+//! Why a change is refused, in the operator's words.
+
+use super::{Latch, Share};
+
+/// A change that is not carried out. The state stays as it was.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// No such route.
+    #[error("route `{route}` does not exist; routes are {}", list(.known))]
+    UnknownRoute {
+        /// The name given.
+        route: String,
+        /// Names of all routes.
+        known: Vec<String>,
+    },
+    /// The weights do not name exactly the pools of the route.
+    #[error("weights must name every pool of route `{route}` ({}) and no other{}{}", list(.pools), named(", missing ", .missing), named(", unknown ", .unknown))]
+    Pools {
+        /// The route.
+        route: String,
+        /// Pools of its block, in file order.
+        pools: Vec<String>,
+        /// Pools of its block that were not named.
+        missing: Vec<String>,
+        /// Pools named that are not in its block.
+        unknown: Vec<String>,
+    },
+    /// A weight above the limit.
+    #[error("weight {weight} of pool `{pool}` is too large; allowed are 0 to 1000000")]
+    Heavy {
+        /// The pool.
+        pool: String,
+        /// Its weight.
+        weight: u32,
+    },
+    /// Nothing would be routed.
+    #[error("weights are all 0; at least one pool needs a weight above 0")]
+    AllZero,
+    /// A weight so small that no user would get there.
+    #[error(
+        "weight {weight} of pool `{pool}` is less than 0.01 % of all and gets no user; raise it, or make it 0"
+    )]
+    NoBucket {
+        /// The pool.
+        pool: String,
+        /// Its weight.
+        weight: u32,
+    },
+    /// A latched route whose canary would rise.
+    #[error("route `{route}` is {}: canary `{pool}` may not rise from {before} to {after}; `kanaria resume {route}` lifts the mark, `force` overrides it once", .state.as_str())]
+    Latched {
+        /// The route.
+        route: String,
+        /// Its mark.
+        state: Latch,
+        /// The canary that would rise most.
+        pool: String,
+        /// Its share now.
+        before: Share,
+        /// Its share asked.
+        after: Share,
+    },
+    /// A rise above `max_step`.
+    #[error(
+        "route `{route}`: canary `{pool}` would rise from {before} to {after}, more than max_step = {max_step} percent points; take smaller steps, or `force` it"
+    )]
+    Step {
+        /// The route.
+        route: String,
+        /// The canary that would rise most.
+        pool: String,
+        /// Its share now.
+        before: Share,
+        /// Its share asked.
+        after: Share,
+        /// The file's bound.
+        max_step: f64,
+    },
+    /// Users would be moved on a canary that has some.
+    #[error(
+        "cohort `{cohort}` cannot be reshuffled: route `{route}` has canary `{pool}` at {share}; roll it back first, or `force` it"
+    )]
+    Occupied {
+        /// The cohort.
+        cohort: String,
+        /// A route of it.
+        route: String,
+        /// Its canary.
+        pool: String,
+        /// The canary's share.
+        share: Share,
+    },
+    /// Nothing of the old state fits the routes of today.
+    #[error("revision {revision} has no route whose pools are those of today")]
+    NothingToRestore {
+        /// The revision asked for.
+        revision: u64,
+    },
+}
+
+/// One place of a request that a refusal is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Complaint {
+    /// Key path in the request's body.
+    pub key: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl Refusal {
+    /// The keys the refusal is about, one by one.
+    pub fn complaints(&self) -> Vec<Complaint> {
+        match self {
+            Self::UnknownRoute { .. } => vec![self.about("name")],
+            Self::Pools {
+                missing, unknown, ..
+            } => {
+                let missing = missing
+                    .iter()
+                    .map(|pool| Complaint::pool(pool, "is missing"));
+                let unknown = unknown
+                    .iter()
+                    .map(|pool| Complaint::pool(pool, "is not a pool of the route"));
+                missing.chain(unknown).collect()
+            }
+            Self::Heavy { pool, .. }
+            | Self::NoBucket { pool, .. }
+            | Self::Latched { pool, .. }
+            | Self::Step { pool, .. } => vec![self.about(&format!("weights.{pool}"))],
+            Self::AllZero => vec![self.about("weights")],
+            Self::Occupied { .. } => vec![self.about("force")],
+            Self::NothingToRestore { .. } => vec![self.about("revision")],
+        }
+    }
+
+    fn about(&self, key: &str) -> Complaint {
+        Complaint {
+            key: key.to_owned(),
+            message: self.to_string(),
+        }
+    }
+}
+
+impl Complaint {
+    fn pool(pool: &str, message: &str) -> Self {
+        Self {
+            key: format!("weights.{pool}"),
+            message: message.to_owned(),
+        }
+    }
+}
+
+fn list(names: &[String]) -> String {
+    const SHOWN: usize = 20;
+    let mut text = names[..names.len().min(SHOWN)].join(", ");
+    if names.len() > SHOWN {
+        text += &format!(" and {} more", names.len() - SHOWN);
+    }
+    text
+}
+
+fn named(label: &str, names: &[String]) -> String {
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!("{label}{}", list(names))
+    }
+}

@@ -1,0 +1,163 @@
+//! What a file does to the live state: at start, and at every reload.
+//!
+//! A repeated block leaves the live weights alone; a changed one wins, unless a mark or `max_step` holds it back.
+
+use std::collections::BTreeMap;
+
+use super::routes::{as_written, held_back};
+use super::share::{Raise, divisible, raise};
+use super::{Change, Live, LiveRoute, Owner, Routes, Weights, block, stable_only};
+use crate::model;
+
+/// A route whose changed block was not applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The route.
+    pub route: String,
+    /// Why, and what to do.
+    pub reason: String,
+}
+
+/// The first state of all: the file's weights.
+pub fn fresh(routes: &Routes<'_>) -> Live {
+    first(routes, as_written, 1)
+}
+
+/// Every route at 100 % stable, latched: where the state should be and cannot be known. `last` is the last revision heard of.
+pub fn all_stable(routes: &Routes<'_>, last: u64) -> Live {
+    first(routes, held_back, last + 1)
+}
+
+fn first(routes: &Routes<'_>, start: fn(&model::Route) -> LiveRoute, revision: u64) -> Live {
+    Live {
+        revision,
+        routes: routes
+            .iter()
+            .map(|route| (route.name.clone(), start(route)))
+            .collect(),
+        epochs: BTreeMap::new(),
+    }
+}
+
+/// The state after the file said `routes`.
+///
+/// Routes that left the file leave the state, except latched ones: taking a route out and putting it back is no way around its mark.
+pub fn reload(live: &Live, routes: &Routes<'_>) -> Change {
+    let mut after = Live {
+        routes: left_latched(live, routes),
+        ..live.clone()
+    };
+    let (mut held, mut notes) = (Vec::new(), Vec::new());
+    for route in routes.iter() {
+        let next = match live.routes.get(&route.name) {
+            Some(current) => follow(route, current, &mut held, &mut notes),
+            None => as_written(route),
+        };
+        after.routes.insert(route.name.clone(), next);
+    }
+    Change {
+        held,
+        notes,
+        ..Change::from(live, after)
+    }
+}
+
+fn left_latched(live: &Live, routes: &Routes<'_>) -> BTreeMap<String, LiveRoute> {
+    live.routes
+        .iter()
+        .filter(|(name, route)| route.state.holds() && routes.get(name).is_none())
+        .map(|(name, route)| (name.clone(), route.clone()))
+        .collect()
+}
+
+fn follow(
+    route: &model::Route,
+    current: &LiveRoute,
+    held: &mut Vec<Held>,
+    notes: &mut Vec<String>,
+) -> LiveRoute {
+    let wanted = block(route);
+    let kept = LiveRoute {
+        weights: fit(route, &current.weights),
+        ..current.clone()
+    };
+    if wanted == current.block {
+        if kept.weights != wanted {
+            notes.push(kept_live(route, &kept.weights));
+        }
+        return kept;
+    }
+    if let Some(reason) = obstacle(route, &kept, &wanted) {
+        held.push(Held {
+            route: route.name.clone(),
+            reason,
+        });
+        return kept;
+    }
+    LiveRoute {
+        weights: wanted.clone(),
+        block: wanted,
+        owner: Owner::File,
+        state: current.state,
+    }
+}
+
+fn kept_live(route: &model::Route, weights: &Weights) -> String {
+    let weights: Vec<_> = route
+        .weights
+        .iter()
+        .filter_map(|(pool, _)| Some(format!("{pool}={}", weights.get(pool)?)))
+        .collect();
+    format!(
+        "route `{}`: the weights block is unchanged, live weights stay at {}",
+        route.name,
+        weights.join(" ")
+    )
+}
+
+/// Why a changed block may not be applied now.
+fn obstacle(route: &model::Route, current: &LiveRoute, wanted: &Weights) -> Option<String> {
+    let raise = raise(route, &current.weights, wanted)?;
+    let Raise {
+        pool,
+        before,
+        after,
+    } = &raise;
+    if current.state.holds() {
+        return Some(format!(
+            "it is {} and the changed weights block raises canary `{pool}` from {before} to {after}; \
+             `kanaria resume {}` and reload again to apply it",
+            current.state.as_str(),
+            route.name
+        ));
+    }
+    raise.oversteps(route).then(|| {
+        format!(
+            "the changed weights block raises canary `{pool}` from {before} to {after}, more than max_step = {} percent points; \
+             take smaller steps",
+            route.max_step
+        )
+    })
+}
+
+/// Live weights over the pools that the file names now; what would raise a canary by that goes to stable instead.
+fn fit(route: &model::Route, weights: &Weights) -> Weights {
+    let pools = block(route);
+    if pools.keys().eq(weights.keys()) && divisible(route, weights).is_ok() {
+        return weights.clone();
+    }
+    let fitted: Weights = pools
+        .into_keys()
+        .map(|pool| {
+            let weight = weights.get(&pool).copied().unwrap_or(0);
+            (pool, weight)
+        })
+        .collect();
+    if divisible(route, &fitted).is_err() || raise(route, weights, &fitted).is_some() {
+        return stable_only(route);
+    }
+    fitted
+}
+
+#[cfg(test)]
+mod tests;

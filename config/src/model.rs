@@ -1,0 +1,120 @@
+//! The file as written: one type per table, one field per key, its doc comment is the key's reference text.
+//!
+//! Nothing here is checked beyond its form; what the keys mean together is `compile`'s business.
+
+pub mod indexed;
+mod pool;
+mod route;
+mod server;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use pool::{Balance, Ejection, HealthCheck, Pool, PoolTls, Target};
+pub use route::{
+    Failover, Flag, Match, Pattern, QueryCondition, QueryValue, Route, SameSite, Sticky,
+    StickyMode, Values,
+};
+pub use server::{Admin, Forwarded, ForwardedMode, Limits, Role, Server, Timeouts, Token};
+
+/// The whole file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Version of this format.
+    #[schemars(range(min = 1, max = 1))]
+    pub version: u32,
+    /// Further files to merge, as glob patterns relative to this file, `["routes.d/*.toml"]`. Lists grow in the order of the file names,
+    /// tables merge, and a key given twice is an error.
+    #[serde(default)]
+    pub include: Vec<String>,
+    /// Settings of the process.
+    #[serde(default)]
+    pub server: Server,
+    /// Where changes are asked for, and by whom.
+    #[serde(default)]
+    pub admin: Admin,
+    /// Addresses that accept traffic.
+    #[serde(default)]
+    pub listeners: Vec<Listener>,
+    /// Groups of targets, by name.
+    #[serde(default)]
+    pub pools: indexed::Map<Pool>,
+    /// Named groups of hosts.
+    #[serde(default)]
+    pub partitions: Partitions,
+    /// Tried in file order; the first match wins; no match is answered 404.
+    #[serde(default)]
+    pub routes: Vec<Route>,
+    /// Access logs, any number.
+    #[serde(default)]
+    pub access_log: Vec<AccessLog>,
+}
+
+/// An address that accepts traffic.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// Name in matches, logs and metrics.
+    pub name: String,
+    /// Address and port to bind, `0.0.0.0:8080`; port 0 takes a free one, which is printed at start.
+    pub bind: String,
+}
+
+/// Named groups of hosts: computed from the host of a request, told to the target in a header.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Partitions {
+    /// The header set on every request to a target; a client's own copy is removed.
+    pub header: String,
+    /// The partition of a host that no entry of `hosts` names.
+    pub default: String,
+    /// Partition by host: exact names beat the longest `*.suffix`, which beats `default`.
+    pub hosts: BTreeMap<String, String>,
+}
+
+impl Default for Partitions {
+    fn default() -> Self {
+        Self {
+            header: "X-Blog-Domain-Partition".into(),
+            default: "main".into(),
+            hosts: BTreeMap::new(),
+        }
+    }
+}
+
+/// One access log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccessLog {
+    /// File to append to, or `stdout`.
+    pub path: String,
+    /// Form of a line.
+    #[serde(default)]
+    pub format: LogFormat,
+    /// What happens when lines come faster than they can be written.
+    #[serde(default)]
+    pub on_full: OnFull,
+}
+
+/// Form of an access-log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// One flat JSON object a line.
+    #[default]
+    Json,
+}
+
+/// What happens when access-log lines come faster than they can be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFull {
+    /// No line is ever lost: the site waits.
+    Block,
+    /// The site goes on: lost lines are counted.
+    #[default]
+    Drop,
+}

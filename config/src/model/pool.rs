@@ -1,0 +1,201 @@
+//! `[pools.NAME]`.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::units::Duration;
+
+/// A group of targets and how to reach them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pool {
+    /// Addresses of the targets, `"127.0.0.1:3001"` or `{ address = "127.0.0.1:3002", weight = 2 }`.
+    pub targets: Vec<Target>,
+    /// How the next target is picked.
+    #[serde(default)]
+    pub balance: Balance,
+    /// HTTP/2 to the targets: over TLS by ALPN, in clear text with prior knowledge.
+    #[serde(default)]
+    pub http2: bool,
+    /// TLS to the targets; absent: clear text.
+    #[serde(default)]
+    pub tls: Option<PoolTls>,
+    /// Establishing a connection.
+    #[serde(default = "default::connect_timeout")]
+    pub connect_timeout: Duration,
+    /// To the first byte of the response, and between two reads of it.
+    #[serde(default = "default::response_timeout")]
+    pub response_timeout: Duration,
+    /// A kept connection without a request; keep it below the target's own.
+    #[serde(default = "default::idle_timeout")]
+    pub idle_timeout: Duration,
+    /// A WebSocket or other upgraded connection without a byte.
+    #[serde(default = "default::upgraded_idle")]
+    pub upgraded_idle: Duration,
+    /// Requests at the same time; 0 means no limit; above: 503.
+    #[serde(default)]
+    pub max_requests: u32,
+    /// A target that became healthy gets its full part only after this time.
+    #[serde(default)]
+    pub slow_start: Duration,
+    /// Further tries: connect failures, and idempotent requests on a reused connection that died.
+    #[schemars(range(max = 10))]
+    #[serde(default = "default::retries")]
+    pub retries: u8,
+    /// Active health check; absent: passive ejection only.
+    #[serde(default)]
+    pub health_check: Option<HealthCheck>,
+    /// Passive ejection.
+    #[serde(default)]
+    pub ejection: Ejection,
+}
+
+/// One server of a pool.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum Target {
+    /// Address and port.
+    Address(String),
+    /// Address and port, and its part of the pool's requests.
+    Weighted {
+        /// Address and port.
+        address: String,
+        /// Part relative to the other targets.
+        #[schemars(range(min = 1, max = 1000))]
+        #[serde(default = "default::weight")]
+        weight: u32,
+    },
+}
+
+/// TLS to the targets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PoolTls {
+    /// Name sent and verified; absent: the request's host.
+    pub sni: Option<String>,
+    /// Whether the target's certificate is checked.
+    pub verify: bool,
+    /// Certificates that may sign the target's, as a PEM file; absent: the system's.
+    pub ca: Option<PathBuf>,
+}
+
+impl Default for PoolTls {
+    fn default() -> Self {
+        Self {
+            sni: None,
+            verify: true,
+            ca: None,
+        }
+    }
+}
+
+/// How the next target is picked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Balance {
+    /// The less busy of two random ones.
+    LeastRequests,
+    /// Any.
+    Random,
+    /// In turn.
+    #[default]
+    RoundRobin,
+}
+
+/// Active health check of the targets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HealthCheck {
+    /// Path asked for; starts with `/`.
+    pub path: String,
+    /// From one check to the next.
+    #[serde(default = "default::health_interval")]
+    pub interval: Duration,
+    /// For the whole answer.
+    #[serde(default = "default::health_timeout")]
+    pub timeout: Duration,
+    /// Successes until an unhealthy target is healthy; a new target needs one.
+    #[schemars(range(min = 1))]
+    #[serde(default = "default::threshold")]
+    pub healthy_threshold: u32,
+    /// Failures until a healthy target is unhealthy.
+    #[schemars(range(min = 1))]
+    #[serde(default = "default::threshold")]
+    pub unhealthy_threshold: u32,
+    /// Accepted status codes: `"200"`, `"200,204"`, `"200-399"`.
+    #[serde(default = "default::health_status")]
+    pub status: String,
+    /// Host header; absent: the target's address.
+    #[serde(default)]
+    pub host: Option<String>,
+    /// Method.
+    #[serde(default = "default::health_method")]
+    pub method: String,
+    /// Port; absent: the target's own.
+    #[schemars(range(min = 1))]
+    #[serde(default)]
+    pub port: Option<u16>,
+}
+
+/// Passive ejection: targets that fail requests are left out for a while.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ejection {
+    /// Connect errors, timeouts and 502 to 504 of the target in a row; 0 switches ejection off.
+    pub consecutive_failures: u32,
+    /// How long a target is left out; it grows with each repetition.
+    pub base_time: Duration,
+    /// Largest part of a pool left out at the same time, in percent.
+    #[schemars(range(max = 100))]
+    pub max_percent: u8,
+}
+
+impl Default for Ejection {
+    fn default() -> Self {
+        Self {
+            consecutive_failures: 5,
+            base_time: Duration::seconds(10),
+            max_percent: 50,
+        }
+    }
+}
+
+mod default {
+    use crate::units::Duration;
+
+    pub(super) fn weight() -> u32 {
+        1
+    }
+    pub(super) fn connect_timeout() -> Duration {
+        Duration::seconds(3)
+    }
+    pub(super) fn response_timeout() -> Duration {
+        Duration::seconds(60)
+    }
+    pub(super) fn idle_timeout() -> Duration {
+        Duration::seconds(30)
+    }
+    pub(super) fn upgraded_idle() -> Duration {
+        Duration::seconds(3600)
+    }
+    pub(super) fn retries() -> u8 {
+        1
+    }
+    pub(super) fn health_interval() -> Duration {
+        Duration::seconds(10)
+    }
+    pub(super) fn health_timeout() -> Duration {
+        Duration::seconds(5)
+    }
+    pub(super) fn threshold() -> u32 {
+        2
+    }
+    pub(super) fn health_status() -> String {
+        "200".into()
+    }
+    pub(super) fn health_method() -> String {
+        "GET".into()
+    }
+}

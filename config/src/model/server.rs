@@ -1,0 +1,196 @@
+//! `[server]` and `[admin]`.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::units::{Cidr, Duration, Size};
+
+/// Settings of the process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// Worker threads; 0 takes the number of cores.
+    pub threads: u16,
+    /// Folder of the live state and its journal, relative to the file.
+    pub state_dir: PathBuf,
+    /// After SIGTERM, requests in flight may take this long.
+    pub drain_timeout: Duration,
+    /// Before draining: `/readyz` answers 503 for this long while connections are still accepted.
+    pub pre_drain: Duration,
+    /// Peers whose `X-Forwarded-*` and partition header are believed, as CIDRs.
+    pub trusted_proxies: Vec<Cidr>,
+    /// Client connections at the same time; one more is closed at once.
+    #[schemars(range(min = 1))]
+    pub max_connections: u32,
+    /// File of 32 random bytes, made with mode 0600 when absent: the keys of buckets come from it, so a fleet shares it.
+    pub secret_file: PathBuf,
+    /// The secret itself instead of a file, as `"${KANARIA_SECRET}"`.
+    pub secret: Option<String>,
+    /// With `true` a missing state starts every route at 100 % stable, latched, instead of the file's weights.
+    pub require_state: bool,
+    /// Bounds of a request and a response.
+    pub limits: Limits,
+    /// Bounds of waiting for a client.
+    pub timeouts: Timeouts,
+    /// What happens to `X-Forwarded-*` of peers that are not trusted.
+    pub forwarded: Forwarded,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            threads: 0,
+            state_dir: "state".into(),
+            drain_timeout: Duration::seconds(25),
+            pre_drain: Duration::seconds(0),
+            trusted_proxies: Vec::new(),
+            max_connections: 50_000,
+            secret_file: "state/secret".into(),
+            secret: None,
+            require_state: false,
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+            forwarded: Forwarded::default(),
+        }
+    }
+}
+
+/// Bounds of a request and a response; the defaults are an ALB's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Request line; above: 414.
+    pub request_line: Size,
+    /// One request header; above: 431.
+    pub header: Size,
+    /// All request headers; above: 431.
+    pub headers: Size,
+    /// All response headers; above: 502.
+    pub response_headers: Size,
+    /// Request body; above: 413; 0 means no limit.
+    pub request_body: Size,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            request_line: Size::kib(16),
+            header: Size::kib(16),
+            headers: Size::kib(64),
+            response_headers: Size::kib(32),
+            request_body: Size(0),
+        }
+    }
+}
+
+/// Bounds of waiting for a client.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timeouts {
+    /// The whole header of every request of a connection, from its first byte.
+    pub header: Duration,
+    /// A connection without a request in progress.
+    pub idle: Duration,
+    /// Between two reads of a request body.
+    pub body: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            header: Duration::seconds(10),
+            idle: Duration::seconds(60),
+            body: Duration::seconds(60),
+        }
+    }
+}
+
+/// What happens to `X-Forwarded-*` that a peer sent which is not a trusted proxy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Forwarded {
+    /// `X-Forwarded-For`.
+    #[serde(rename = "for")]
+    pub client: ForwardedMode,
+    /// `X-Forwarded-Proto`.
+    pub proto: ForwardedMode,
+    /// `X-Forwarded-Port`.
+    pub port: ForwardedMode,
+    /// `X-Forwarded-Host`.
+    pub host: ForwardedMode,
+}
+
+impl Default for Forwarded {
+    fn default() -> Self {
+        Self {
+            client: ForwardedMode::Append,
+            proto: ForwardedMode::Set,
+            port: ForwardedMode::Set,
+            host: ForwardedMode::Preserve,
+        }
+    }
+}
+
+/// What happens to one forwarded header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ForwardedMode {
+    /// Our value is added behind the client's.
+    Append,
+    /// The client's value stays; nothing is added.
+    Preserve,
+    /// The header is removed.
+    Remove,
+    /// Our value replaces the client's.
+    Set,
+}
+
+/// Where changes are asked for, and by whom.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Admin {
+    /// Address of the admin API, `127.0.0.1:9900`, or `unix:/run/kanaria/admin.sock`.
+    pub bind: String,
+    /// `/metrics` needs no token.
+    pub metrics_public: bool,
+    /// Who may do what; required when `bind` is neither loopback nor a unix socket.
+    pub tokens: Vec<Token>,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self {
+            bind: "127.0.0.1:9900".into(),
+            metrics_public: false,
+            tokens: Vec::new(),
+        }
+    }
+}
+
+/// One bearer token.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Token {
+    /// Name in the journal and in events.
+    pub name: String,
+    /// What its bearer may do.
+    pub role: Role,
+    /// SHA-256 of the token, 64 hex digits.
+    pub sha256: String,
+}
+
+/// What a bearer may do; each role may do what the ones before it may.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Look.
+    Viewer,
+    /// Change weights, roll back, resume.
+    Operator,
+    /// Everything, also reload and restore.
+    Admin,
+}

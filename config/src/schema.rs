@@ -1,0 +1,238 @@
+//! The JSON Schema of the file, made from the model's types, and a view of it by tables.
+//!
+//! One definition, many outputs: the published schema, the walk over a document and the reference page all come from here.
+
+use std::sync::LazyLock;
+
+use serde_json::Value;
+
+use crate::model::Config;
+
+static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+    let mut schema = schemars::schema_for!(Config).to_value();
+    schema["title"] = "kanaria configuration".into();
+    schema
+});
+
+/// The JSON Schema (draft 2020-12) of the file.
+pub fn schema() -> Value {
+    SCHEMA.clone()
+}
+
+/// The same, for a look.
+pub(crate) fn shared() -> &'static Value {
+    &SCHEMA
+}
+
+/// A form a value may have; a schema that leaves a choice has several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Text,
+    Integer,
+    Number,
+    Switch,
+    List,
+    Table,
+}
+
+/// The forms a value may have, with choices and references resolved; null, which only says `absent`, is none.
+pub(crate) fn forms(schema: &'static Value) -> Vec<(Kind, &'static Value)> {
+    let schema = resolve(schema);
+    for choice in ["anyOf", "oneOf"] {
+        if let Some(choices) = schema[choice].as_array() {
+            return choices.iter().flat_map(forms).collect();
+        }
+    }
+    let names = match &schema["type"] {
+        Value::Array(names) => names.iter().collect(),
+        name => vec![name],
+    };
+    let kinds = names.into_iter().filter_map(|name| kind(name.as_str()?));
+    kinds.map(|kind| (kind, schema)).collect()
+}
+
+fn kind(name: &str) -> Option<Kind> {
+    match name {
+        "string" => Some(Kind::Text),
+        "integer" => Some(Kind::Integer),
+        "number" => Some(Kind::Number),
+        "boolean" => Some(Kind::Switch),
+        "array" => Some(Kind::List),
+        "object" => Some(Kind::Table),
+        _ => None,
+    }
+}
+
+/// What a `$ref` points to; anything else is itself.
+pub(crate) fn resolve(schema: &'static Value) -> &'static Value {
+    let name = schema["$ref"].as_str();
+    match name.and_then(|name| name.strip_prefix("#/$defs/")) {
+        Some(name) => &SCHEMA["$defs"][name],
+        None => schema,
+    }
+}
+
+/// The words of an enumeration, and what each means.
+pub(crate) fn words(forms: &[(Kind, &'static Value)]) -> Vec<(&'static str, &'static str)> {
+    let described = |form: &'static Value| form["description"].as_str().unwrap_or_default();
+    let mut words = Vec::new();
+    for (_, form) in forms {
+        words.extend(form["const"].as_str().map(|word| (word, described(form))));
+        let listed = form["enum"].as_array().into_iter().flatten();
+        words.extend(listed.filter_map(|word| Some((word.as_str()?, ""))));
+    }
+    words
+}
+
+/// Smallest and largest allowed value of an integer.
+pub(crate) fn bounds(schema: &Value) -> (i128, i128) {
+    let (lowest, highest) = match schema["format"].as_str() {
+        Some("uint8") => (0, u8::MAX.into()),
+        Some("uint16") => (0, u16::MAX.into()),
+        Some("uint32") => (0, u32::MAX.into()),
+        Some("uint64") => (0, u64::MAX.into()),
+        _ => (i64::MIN.into(), i64::MAX.into()),
+    };
+    let stated = |key: &str| schema[key].as_i64().map(i128::from);
+    (
+        stated("minimum").unwrap_or(lowest),
+        stated("maximum").unwrap_or(highest),
+    )
+}
+
+/// A table of the file and its keys.
+pub(crate) struct Section {
+    /// Its header, `[server.limits]` or `[[routes]]`; empty for the top of the file.
+    pub(crate) header: String,
+    pub(crate) description: &'static str,
+    pub(crate) keys: Vec<Key>,
+}
+
+/// A key of a table.
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    pub(crate) schema: &'static Value,
+    pub(crate) is_required: bool,
+    /// The header of the table under it, when that has a section of its own.
+    pub(crate) section: Option<String>,
+}
+
+/// Every table that has a header of its own, in the order of the model.
+pub(crate) fn sections() -> &'static [Section] {
+    &SECTIONS
+}
+
+static SECTIONS: LazyLock<Vec<Section>> = LazyLock::new(|| {
+    let mut sections = Vec::new();
+    collect(String::new(), "", &SCHEMA, &mut sections);
+    sections
+});
+
+fn collect(header: String, path: &str, table: &'static Value, sections: &mut Vec<Section>) {
+    let mut keys: Vec<_> = keys(table).collect();
+    let mut tables = Vec::new();
+    for key in &mut keys {
+        if let Some((header, path, table)) = below(path, key) {
+            key.section = Some(header.clone());
+            tables.push((header, path, table));
+        }
+    }
+    sections.push(Section {
+        header,
+        description: table["description"].as_str().unwrap_or_default(),
+        keys,
+    });
+    for (header, path, table) in tables {
+        collect(header, &path, table, sections);
+    }
+}
+
+/// The table under a key that is always one: alone, in a list, or by name.
+fn below(path: &str, key: &Key) -> Option<(String, String, &'static Value)> {
+    let path = match path {
+        "" => key.name.to_owned(),
+        _ => format!("{path}.{}", key.name),
+    };
+    let [(kind, form)] = forms(key.schema)[..] else {
+        return None;
+    };
+    match kind {
+        Kind::Table if form["properties"].is_object() => Some((format!("[{path}]"), path, form)),
+        Kind::Table => {
+            let path = format!("{path}.NAME");
+            Some((
+                format!("[{path}]"),
+                path,
+                only_table(&form["additionalProperties"])?,
+            ))
+        }
+        Kind::List => Some((format!("[[{path}]]"), path, only_table(&form["items"])?)),
+        _ => None,
+    }
+}
+
+fn only_table(schema: &'static Value) -> Option<&'static Value> {
+    match forms(schema)[..] {
+        [(Kind::Table, table)] if table["properties"].is_object() => Some(table),
+        _ => None,
+    }
+}
+
+/// The keys of a table.
+pub(crate) fn keys(table: &'static Value) -> impl Iterator<Item = Key> {
+    let properties = table["properties"].as_object().into_iter().flatten();
+    properties.map(move |(name, schema)| Key {
+        name,
+        schema,
+        is_required: required(table).any(|required| required == name),
+        section: None,
+    })
+}
+
+fn required(table: &'static Value) -> impl Iterator<Item = &'static str> {
+    let names = table["required"].as_array().into_iter().flatten();
+    names.filter_map(Value::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_described() {
+        for section in sections() {
+            for key in &section.keys {
+                let described = key.schema["description"].as_str();
+                assert!(described.is_some(), "{} {}", section.header, key.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_table_of_the_file_is_a_section() {
+        let headers: Vec<_> = sections().iter().map(|section| &section.header).collect();
+        assert_eq!(
+            headers,
+            [
+                "",
+                "[server]",
+                "[server.limits]",
+                "[server.timeouts]",
+                "[server.forwarded]",
+                "[admin]",
+                "[[admin.tokens]]",
+                "[[listeners]]",
+                "[pools.NAME]",
+                "[pools.NAME.tls]",
+                "[pools.NAME.health_check]",
+                "[pools.NAME.ejection]",
+                "[partitions]",
+                "[[routes]]",
+                "[routes.match]",
+                "[routes.sticky]",
+                "[[routes.flags]]",
+                "[[access_log]]",
+            ]
+        );
+    }
+}

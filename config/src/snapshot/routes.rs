@@ -1,0 +1,284 @@
+//! One route as written to one route as used: its pools, weights, stickiness and flags.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use http::HeaderName;
+
+use super::names::{self, Faults, Names};
+use super::{Route, conditions, structure};
+use crate::decide::Key;
+use crate::flag::{Carrier, Flag};
+use crate::ids::{CohortId, PoolId, RouteId};
+use crate::model::{self, Config, StickyMode};
+use crate::partition::Partitions;
+use crate::problem::Path;
+use crate::split::Split;
+use crate::units::Duration;
+
+/// What the routes of a file may refer to.
+pub(super) struct Scope<'a> {
+    pub(super) listeners: Names<'a>,
+    pub(super) partitions: &'a Partitions,
+    pools: Names<'a>,
+    routes: HashMap<&'a str, usize>,
+    cohorts: Vec<Arc<str>>,
+}
+
+impl<'a> Scope<'a> {
+    pub(super) fn new(config: &'a Config, partitions: &'a Partitions) -> Self {
+        Self {
+            listeners: structure::listener_names(config),
+            partitions,
+            pools: structure::pool_names(config),
+            routes: HashMap::new(),
+            cohorts: Vec::new(),
+        }
+    }
+
+    pub(super) fn cohorts(self) -> Vec<Arc<str>> {
+        self.cohorts
+    }
+
+    /// The route, unless it refers to what is not there; every fault is noted either way.
+    pub(super) fn compile(
+        &mut self,
+        position: usize,
+        written: &'a model::Route,
+        path: &Path,
+        faults: &mut Faults,
+    ) -> Option<Route> {
+        self.check_name(position, &written.name, &path.key("name"), faults);
+        check_max_step(written.max_step, &path.key("max_step"), faults);
+        let conditions = conditions::compile(self, &written.matches, &path.key("match"), faults);
+        let cohort = self.cohort(&written.cohort, &path.key("cohort"), faults);
+        let keys = sticky(&written.sticky, &path.key("sticky"), faults);
+        let flags = self.flags(written, &path.key("flags"), faults);
+        let stable = faults.check(&path.key("stable"), self.pool(&written.stable));
+        let initial = self.initial(written, stable, path, faults);
+        let (stable, initial) = (stable?, initial?);
+        Some(Route {
+            id: RouteId(u32::try_from(position).ok()?),
+            name: written.name.as_str().into(),
+            cohort,
+            stable,
+            pools: initial.weights.iter().map(|(id, _)| *id).collect(),
+            initial,
+            flags,
+            settings: Arc::new(written.clone()),
+            conditions,
+            keys,
+        })
+    }
+
+    fn pool(&self, name: &str) -> Result<PoolId, String> {
+        self.pools.find(name).map(PoolId)
+    }
+
+    fn check_name(&mut self, position: usize, name: &'a str, path: &Path, faults: &mut Faults) {
+        faults.check(path, names::plain("route", name));
+        if let Some(first) = self.routes.insert(name, position) {
+            faults.add(
+                path,
+                format!("`{name}` is the name of routes[{first}] already"),
+            );
+        }
+    }
+
+    fn cohort(&mut self, name: &str, path: &Path, faults: &mut Faults) -> CohortId {
+        faults.check(path, names::plain("cohort", name));
+        let known = self.cohorts.iter().position(|known| **known == *name);
+        let position = known.unwrap_or_else(|| {
+            self.cohorts.push(name.into());
+            self.cohorts.len() - 1
+        });
+        // More cohorts than ids are more routes than ids, which is a fault already.
+        CohortId(u16::try_from(position).unwrap_or(0))
+    }
+
+    /// The file's weights, or all to `stable` when there are none.
+    fn initial(
+        &self,
+        written: &model::Route,
+        stable: Option<PoolId>,
+        path: &Path,
+        faults: &mut Faults,
+    ) -> Option<Split> {
+        if written.weights.is_empty() {
+            return stable.map(Split::whole);
+        }
+        let weights_path = path.key("weights");
+        let weights = written.weights.iter().map(|(name, weight)| {
+            let id = faults.check(&weights_path.key(name), self.pool(name));
+            id.map(|id| (id, *weight))
+        });
+        // All of them, so that every unknown name is noted.
+        let weights: Vec<Option<(PoolId, u32)>> = weights.collect();
+        let weights: Vec<_> = weights.into_iter().collect::<Option<_>>()?;
+        let stable = stable?;
+        if written.weights.get(&written.stable).is_none() {
+            let message = format!(
+                "the stable pool `{}` has no weight; name it in `weights`, 0 is allowed",
+                written.stable
+            );
+            faults.add(&path.key("stable"), message);
+        }
+        let split = Split::new(weights, stable).map_err(|error| {
+            let pool = error.pool();
+            let at = pool.and_then(|pool| self.weight_path(written, pool, &weights_path));
+            faults.add(&at.unwrap_or(weights_path), error.to_string());
+        });
+        split.ok()
+    }
+
+    fn weight_path(&self, written: &model::Route, pool: PoolId, path: &Path) -> Option<Path> {
+        let mut names = written.weights.iter().map(|(name, _)| name);
+        let name = names.find(|name| self.pool(name) == Ok(pool))?;
+        Some(path.key(name))
+    }
+
+    fn flags(&self, written: &model::Route, path: &Path, faults: &mut Faults) -> Vec<Flag> {
+        if written.flags.len() > usize::from(u16::MAX) {
+            faults.add(path, "these are too many flags; allowed are 65535");
+        }
+        let mut flags: Vec<Flag> = Vec::new();
+        for (position, flag) in written.flags.iter().enumerate() {
+            let path = path.index(position);
+            faults.check(&path.key("name"), names::plain("flag", &flag.name));
+            if written.flags[..position]
+                .iter()
+                .any(|before| before.name == flag.name)
+            {
+                let message = format!("`{}` is the name of a flag above already", flag.name);
+                faults.add(&path.key("name"), message);
+            }
+            let carrier = carrier(flag, &written.sticky.cookie, &path, faults);
+            faults.check(&path.key("value"), check_value(flag));
+            let pool = faults.check(&path.key("pool"), self.pool(&flag.pool));
+            if let (Some(carrier), Some(pool)) = (carrier, pool) {
+                flags.push(Flag {
+                    name: flag.name.as_str().into(),
+                    pool,
+                    reveal: flag.reveal,
+                    carrier,
+                    value: flag.value.as_bytes().into(),
+                    from: flag.from.clone(),
+                });
+            }
+        }
+        flags
+    }
+}
+
+fn check_max_step(max_step: f64, path: &Path, faults: &mut Faults) {
+    if !(0.0..=100.0).contains(&max_step) {
+        let message =
+            format!("max_step {max_step} is not a number of percent points from 0 to 100");
+        faults.add(path, message);
+    }
+}
+
+fn carrier(
+    flag: &model::Flag,
+    sticky_cookie: &str,
+    path: &Path,
+    faults: &mut Faults,
+) -> Option<Carrier> {
+    match (&flag.cookie, &flag.header) {
+        (Some(name), None) if name == sticky_cookie => {
+            let message = format!("`{name}` is the cookie of `sticky` already");
+            faults.add(&path.key("cookie"), message);
+            None
+        }
+        (Some(name), None) => {
+            let name = faults.check(&path.key("cookie"), cookie_name(name))?;
+            Some(Carrier::Cookie(name))
+        }
+        (None, Some(name)) => {
+            let name = faults.check(&path.key("header"), header_name(name))?;
+            Some(Carrier::Header(name))
+        }
+        (Some(_), Some(_)) => {
+            faults.add(
+                path,
+                "a flag is carried by `cookie` or by `header`, not by both",
+            );
+            None
+        }
+        (None, None) => {
+            faults.add(
+                path,
+                "a flag needs either `cookie` or `header` to be carried by",
+            );
+            None
+        }
+    }
+}
+
+/// A value that cannot arrive would be a flag that never works.
+fn check_value(flag: &model::Flag) -> Result<(), String> {
+    let value = &flag.value;
+    if value.is_empty() {
+        return Err("the value of a flag is empty".into());
+    }
+    if value.trim() != value || value.bytes().any(|byte| byte.is_ascii_control()) {
+        return Err("a flag's value has no control characters, and no spaces around it".into());
+    }
+    if flag.cookie.is_some() && value.contains(';') {
+        return Err("a cookie's value has no `;`".into());
+    }
+    Ok(())
+}
+
+fn sticky(written: &model::Sticky, path: &Path, faults: &mut Faults) -> Vec<Key> {
+    faults.check(&path.key("cookie"), cookie_name(&written.cookie));
+    if written.max_age < Duration::seconds(1) {
+        let message = format!(
+            "max_age {} is no time; at least 1s is needed",
+            written.max_age
+        );
+        faults.add(&path.key("max_age"), message);
+    }
+    let path = path.key("keys");
+    if written.mode == StickyMode::Off && !written.keys.is_empty() {
+        faults.add(
+            &path,
+            "with mode `off` nobody keeps a place; keys belong to mode `bucket`",
+        );
+    }
+    let keys = written.keys.iter().enumerate();
+    keys.filter_map(|(position, text)| {
+        let key = key(text, &written.cookie);
+        faults.check(&path.index(position), key)
+    })
+    .collect()
+}
+
+fn key(text: &str, sticky_cookie: &str) -> Result<Key, String> {
+    match text.split_once(':') {
+        Some(("cookie", name)) if name == sticky_cookie => Err(format!(
+            "`{name}` is our own cookie, which comes first in any case"
+        )),
+        Some(("cookie", name)) => cookie_name(name).map(Key::Cookie),
+        Some(("header", name)) => header_name(name).map(Key::Header),
+        None if text == "ip" => Ok(Key::Ip),
+        _ => Err(format!(
+            "`{text}` is not a key; write `header:NAME`, `cookie:NAME` or `ip`"
+        )),
+    }
+}
+
+/// A token, which is what a cookie may be called (RFC 6265 section 4.1.1) and what a method and a header are made of.
+pub(super) fn cookie_name(name: &str) -> Result<String, String> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(is_token) {
+        return Err(format!(
+            "`{name}` is not a cookie name; allowed are letters, digits and !#$%&'*+-.^_`|~"
+        ));
+    }
+    Ok(name.to_owned())
+}
+
+pub(super) fn header_name(name: &str) -> Result<HeaderName, String> {
+    HeaderName::try_from(name).map_err(|_| format!("`{name}` is not a header name"))
+}

@@ -1,0 +1,273 @@
+//! Laws: no text makes the reading panic or the walk disagree with the model, and what is printed reads back equal.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use super::{loaded, read};
+use crate::digest::digest;
+use crate::model::{
+    AccessLog, Balance, Config, Failover, Flag, HealthCheck, LogFormat, Match, OnFull, Pattern,
+    Pool, PoolTls, QueryCondition, QueryValue, Route, SameSite, Sticky, StickyMode, Target, Values,
+    indexed,
+};
+use crate::units::{Duration, Size};
+
+/// Reads a text in both formats; whatever it is, the model agrees with the walk, and every problem can be shown.
+fn survives(text: &str) {
+    for name in ["k.toml", "k.json"] {
+        let loaded = loaded(&[(name, text), ("other.toml", text)]);
+        let shown: Vec<_> = loaded.problems.iter().map(ToString::to_string).collect();
+        assert!(loaded.config.is_some() || !shown.is_empty());
+        let disagrees = |line: &&String| {
+            line.contains("unknown field") || line.contains("did not match any variant")
+        };
+        assert_eq!(shown.iter().find(disagrees), None);
+        if let Err(problems) = read(&[(name, text)]) {
+            assert!(!problems.is_empty());
+        }
+    }
+}
+
+/// Pieces that lead into every corner of a file, in any order.
+const PIECES: &[&str] = &[
+    "version = 1\n",
+    "\n",
+    " ",
+    "[server]\n",
+    "[pools.a]\n",
+    "[[routes]]\n",
+    "[[listeners]]\n",
+    "[routes.match]\n",
+    "[[routes.flags]]\n",
+    "[partitions.hosts]\n",
+    "targets = ",
+    "weights = ",
+    "name = ",
+    "stable = ",
+    "match = ",
+    "host = ",
+    "query = ",
+    "drain_timeout = ",
+    "threads = ",
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    ":",
+    "=",
+    ".",
+    "\"",
+    "'",
+    "'''",
+    "\\",
+    "#",
+    "${",
+    "${HOST}",
+    "}",
+    "$",
+    "5",
+    "-1",
+    "1e999",
+    "0x",
+    "nan",
+    "true",
+    "null",
+    "1979-05-27",
+    "\"a\"",
+    "'127.0.0.1:1'",
+    "\"10s\"",
+    "{ a = 1, b = 2 }",
+    "\"version\":1",
+    "\"routes\":[",
+    "\"pools\":{",
+    "\"a\":",
+    "\u{feff}",
+    "日本",
+    "\r\n",
+    "\t",
+    "\u{0}",
+    "\u{1b}",
+    "a.b.c = 1\n",
+    "regex",
+];
+
+proptest! {
+    // A failure prints its seed and its input; a file of seeds would outlive the strategies it was made by.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_characters_make_it_panic(text in any::<String>()) {
+        survives(&text);
+    }
+
+    #[test]
+    fn no_pieces_of_a_file_make_it_panic(pieces in vec(prop::sample::select(PIECES), 0..40)) {
+        survives(&pieces.concat());
+    }
+
+    #[test]
+    fn a_file_with_one_character_changed_does_not_make_it_panic(
+        at in any::<prop::sample::Index>(),
+        other in any::<char>(),
+    ) {
+        for full in [include_str!("../../examples/full.toml"), include_str!("../../examples/terraform.json")] {
+            let mut characters: Vec<char> = full.chars().collect();
+            let at = at.index(characters.len());
+            characters[at] = other;
+            survives(&characters.iter().collect::<String>());
+        }
+    }
+
+    #[test]
+    fn what_is_printed_reads_back_equal(config in any_config()) {
+        let toml = toml::to_string(&config).unwrap().replace("${", "$${");
+        let json = serde_json::to_string(&config).unwrap().replace("${", "$${");
+        for (name, text) in [("k.toml", &toml), ("k.json", &json)] {
+            let loaded = loaded(&[(name, text)]);
+            prop_assert_eq!(&loaded.problems, &[], "{}", text);
+            let back = loaded.config.unwrap();
+            prop_assert_eq!(&back, &config, "{}", text);
+            prop_assert_eq!(digest(&back), digest(&config));
+        }
+    }
+}
+
+#[test]
+fn deep_nesting_is_refused_without_exhausting_the_stack() {
+    for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("{a=", "}")] {
+        let text = format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
+        survives(&text);
+        survives(&format!("a = {text}"));
+    }
+    let dotted = vec!["a"; 79].join(".");
+    for levels in [31, 70] {
+        let nested = format!("{{ {dotted} = ").repeat(levels);
+        survives(&format!("{dotted} = {nested}1{}", "}".repeat(levels)));
+    }
+    survives(&format!("[{}]\na = 1\n", vec!["a"; 100_000].join(".")));
+}
+
+/// Keys are not looked at for variables, so they cannot be escaped either.
+fn key() -> impl Strategy<Value = String> {
+    text().prop_map(|text| text.replace('{', ""))
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof!["[a-z]{1,8}", any::<String>(), Just("${HOST}".to_owned())]
+}
+
+fn values<T: Clone + std::fmt::Debug>(
+    one: impl Strategy<Value = T> + Clone,
+) -> impl Strategy<Value = Values<T>> {
+    prop_oneof![
+        one.clone().prop_map(Values::One),
+        vec(one, 0..3).prop_map(Values::Many)
+    ]
+}
+
+fn pattern() -> impl Strategy<Value = Pattern> + Clone {
+    let text = "[a-z*?.日]{0,6}";
+    prop_oneof![
+        text.prop_map(Pattern::Wildcard),
+        text.prop_map(|regex| Pattern::Regex { regex })
+    ]
+}
+
+fn query() -> impl Strategy<Value = QueryCondition> {
+    let value = (option::of("[a-z]{1,3}"), "[a-z*]{0,3}");
+    let value = value.prop_map(|(key, value)| QueryValue { key, value });
+    prop_oneof![
+        prop::collection::btree_map("[a-z]{1,3}", values("[a-z]{0,3}"), 0..3)
+            .prop_map(QueryCondition::ByKey),
+        vec(value, 0..3).prop_map(QueryCondition::AnyOf),
+    ]
+}
+
+prop_compose! {
+    fn any_match()(
+        partition in option::of(values(text().boxed())),
+        host in option::of(values(pattern())),
+        path in option::of(values(pattern())),
+        header in prop::collection::btree_map("[A-Za-z-]{1,5}", values(pattern()), 0..3),
+        query in option::of(query()),
+        source_ip in option::of(values(prop::sample::select(vec!["10.0.0.0/8", "::1/128"]))),
+    ) -> Match {
+        let cidr = |text: &str| text.parse().unwrap();
+        let source_ip = source_ip.map(|values| match values {
+            Values::One(one) => Values::One(cidr(one)),
+            Values::Many(many) => Values::Many(many.into_iter().map(cidr).collect()),
+        });
+        Match { partition, host, path, header, query, source_ip, ..Match::default() }
+    }
+}
+
+prop_compose! {
+    fn flag()(name in text(), cookie in option::of(text()), header in option::of(text()), value in text(), reveal in any::<bool>()) -> Flag {
+        Flag { name, cookie, header, value, pool: "p".into(), from: vec!["10.0.0.0/8".parse().unwrap()], reveal }
+    }
+}
+
+prop_compose! {
+    fn route()(
+        name in text(),
+        matches in any_match(),
+        stable in text(),
+        weights in prop::collection::hash_map(key(), any::<u32>(), 0..4),
+        max_step in 0.0..=100.0f64,
+        flags in vec(flag(), 0..2),
+        keys in vec(text(), 0..2),
+        max_age in 0u64..36_500,
+    ) -> Route {
+        let sticky = Sticky { mode: StickyMode::Off, same_site: SameSite::Strict, max_age: Duration::seconds(max_age), keys, ..Sticky::default() };
+        let weights = indexed::Map(weights.into_iter().collect());
+        Route { name, matches, stable, weights, cohort: "c".into(), failover: Failover::None, max_step, sticky, flags }
+    }
+}
+
+prop_compose! {
+    fn pool()(
+        targets in vec((text(), option::of(1..=1000u32)), 0..3),
+        check in option::of((text(), 1..100u32, option::of(1..=u16::MAX))),
+        tls in option::of((option::of(text()), any::<bool>())),
+        retries in 0..=10u8,
+        idle in any::<u32>(),
+    ) -> Pool {
+        let target = |(address, weight)| match weight {
+            Some(weight) => Target::Weighted { address, weight },
+            None => Target::Address(address),
+        };
+        let check = check.map(|(path, threshold, port)| HealthCheck {
+            path, interval: Duration::seconds(1), timeout: Duration::seconds(1), healthy_threshold: threshold,
+            unhealthy_threshold: threshold, status: "200".into(), host: None, method: "GET".into(), port,
+        });
+        Pool {
+            targets: targets.into_iter().map(target).collect(), balance: Balance::Random, http2: true,
+            tls: tls.map(|(sni, verify)| PoolTls { sni, verify, ca: Some("ca.pem".into()) }),
+            connect_timeout: Duration::seconds(1), response_timeout: Duration::seconds(61),
+            idle_timeout: Duration(std::time::Duration::from_millis(idle.into())), upgraded_idle: Duration::seconds(3),
+            max_requests: idle, slow_start: Duration::default(), retries, health_check: check, ejection: Default::default(),
+        }
+    }
+}
+
+prop_compose! {
+    fn any_config()(
+        routes in vec(route(), 0..3),
+        pools in prop::collection::hash_map(key(), pool(), 0..3),
+        hosts in prop::collection::btree_map(key(), text(), 0..3),
+        secret in option::of(text()),
+        size in any::<u64>(),
+        logs in vec(text(), 0..2),
+    ) -> Config {
+        let mut config = read(&[("k.toml", super::MINIMAL)]).unwrap();
+        config.routes = routes;
+        config.pools = indexed::Map(pools.into_iter().collect());
+        config.partitions.hosts = hosts;
+        config.server.secret = secret;
+        config.server.limits.request_body = Size(size);
+        config.access_log = logs.into_iter().map(|path| AccessLog { path, format: LogFormat::Json, on_full: OnFull::Block }).collect();
+        config
+    }
+}

@@ -1,0 +1,3 @@
+//! The `kanaria` command.
+
+fn main() {}
