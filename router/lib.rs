@@ -3,5 +3,13 @@
 //! One request: accept → identify → decide → forward → record. One change: source → compile → publish → confirm.
 
 pub mod entropy;
+pub mod pool;
+
+pub mod access_log;
+pub mod metrics;
+pub mod record;
 
 pub mod source;
+
+#[cfg(test)]
+mod testing;

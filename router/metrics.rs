@@ -1,0 +1,269 @@
+//! Counters and gauges in the Prometheus text format, in a registry of their own.
+//!
+//! Label values are names of the file, fixed words and status codes; nothing a client sends becomes a label.
+//! A part of a label set that is not known (the route of a request that matched none) is the empty text, which
+//! Prometheus reads as "without this label".
+
+mod key;
+mod own;
+mod requests;
+mod shares;
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use config::snapshot::Snapshot;
+use prometheus::{
+    GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
+};
+
+use crate::pool::Pools;
+use crate::record::{Blame, Cause, Record};
+use own::Own;
+use requests::Requests;
+pub use shares::Share;
+
+/// Everything kanaria counts.
+pub struct Metrics {
+    registry: Registry,
+    requests: Requests,
+    errors: Vec<(Cause, IntCounter)>,
+    weight_ratio: GaugeVec,
+    changes: Changes,
+    target_up: IntGaugeVec,
+    connections: IntGaugeVec,
+    refused: IntCounterVec,
+    logs: Logs,
+    pools: OnceLock<Arc<Pools>>,
+    gathering: Mutex<()>,
+}
+
+/// Series of the live state and the file.
+struct Changes {
+    in_force: Histogram,
+    revision: IntGauge,
+    config_info: IntGaugeVec,
+    reloads: IntCounterVec,
+    rollbacks: IntCounterVec,
+}
+
+/// Series of the access logs.
+struct Logs {
+    lines: IntCounterVec,
+    dropped: IntCounterVec,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Nothing counted yet.
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let own = Own(&registry);
+        own.process();
+        own.constant(
+            "kanaria_build_info",
+            "The version that runs.",
+            &[("version", env!("CARGO_PKG_VERSION"))],
+        );
+        Self {
+            requests: Requests::new(&own),
+            errors: errors_of_ours(&own),
+            changes: Changes::new(&own),
+            logs: Logs::new(&own),
+            weight_ratio: own.ratios(
+                "kanaria_weight_ratio",
+                "Part of a pool in its route: asked for, of users seen and of requests since the weights changed.",
+                &["route", "pool", "kind"],
+            ),
+            target_up: own.gauges(
+                "kanaria_target_up",
+                "1 when a target takes requests, 0 when not.",
+                &["pool", "target"],
+            ),
+            connections: own.gauges(
+                "kanaria_connections",
+                "Open connections of clients.",
+                &["listener", "protocol"],
+            ),
+            refused: own.counters(
+                "kanaria_connections_refused_total",
+                "Connections closed at once because server.max_connections were open.",
+                &["listener"],
+            ),
+            pools: OnceLock::new(),
+            gathering: Mutex::new(()),
+            registry,
+        }
+    }
+
+    /// The text that `/metrics` answers.
+    pub fn gather(&self) -> String {
+        let _one_at_a_time = self
+            .gathering
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.requests.report_shares(&self.weight_ratio);
+        self.report_targets(Instant::now());
+        TextEncoder::new()
+            .encode_to_string(&self.registry.gather())
+            .expect("every series has a name and a value")
+    }
+
+    /// The pools whose targets `kanaria_target_up` tells of; the first call counts.
+    pub fn watch(&self, pools: Arc<Pools>) {
+        // A second call would be a second set of pools in one process, which there is not.
+        let _ = self.pools.set(pools);
+    }
+
+    /// `snapshot` is in force. Shares of a route whose weights it changes are counted anew.
+    pub fn published(&self, snapshot: &Snapshot) {
+        self.changes.revision.set(snapshot.revision as i64);
+        self.changes.config_info.reset();
+        self.changes
+            .config_info
+            .with_label_values(&[&*snapshot.structure.digest])
+            .set(1);
+        self.requests.publish(snapshot);
+    }
+
+    /// A change took `time` until no request was decided by the state before it.
+    pub fn in_force(&self, time: Duration) {
+        self.changes.in_force.observe(time.as_secs_f64());
+    }
+
+    /// The file was loaded anew, or was not: `applied`, `held` or `refused`.
+    pub fn reloaded(&self, result: &'static str) {
+        self.changes.reloads.with_label_values(&[result]).inc();
+    }
+
+    /// `actor` returned `route` to its stable pool.
+    pub fn rolled_back(&self, route: &str, actor: &str) {
+        self.changes
+            .rollbacks
+            .with_label_values(&[route, actor])
+            .inc();
+    }
+
+    /// The gauge of a listener's open connections: resolve it once, then `inc` and `dec`.
+    pub fn connections(&self, listener: &str, protocol: &'static str) -> IntGauge {
+        self.connections.with_label_values(&[listener, protocol])
+    }
+
+    /// A connection was accepted.
+    pub fn connection_opened(&self, listener: &str) {
+        self.connections(listener, "HTTP/1.1").inc();
+    }
+
+    /// A connection ended.
+    pub fn connection_closed(&self, listener: &str) {
+        self.connections(listener, "HTTP/1.1").dec();
+    }
+
+    /// A connection was closed at once: as many as may be are open.
+    pub fn connection_refused(&self, listener: &str) {
+        self.refused.with_label_values(&[listener]).inc();
+    }
+
+    /// Asked and achieved shares of a route's pools, in the order of the file.
+    pub fn shares(&self, route: &str) -> Vec<Share> {
+        self.requests.shares(route)
+    }
+
+    /// Counters of lines written to and lost by an access log.
+    pub(crate) fn access_log(&self, log: &str) -> (IntCounter, IntCounter) {
+        (
+            self.logs.lines.with_label_values(&[log]),
+            self.logs.dropped.with_label_values(&[log]),
+        )
+    }
+
+    /// A request finished.
+    pub(crate) fn finished(&self, record: &Record, snapshot: &Snapshot) {
+        self.requests.finished(record, snapshot);
+        if let Some(cause) = record.error {
+            let counter = self.errors.iter().find(|(of, _)| *of == cause);
+            counter.inspect(|(_, counter)| counter.inc());
+        }
+    }
+
+    fn report_targets(&self, now: Instant) {
+        self.target_up.reset();
+        let Some(pools) = self.pools.get() else {
+            return;
+        };
+        for pool in pools.current().iter() {
+            for target in pool.status(now) {
+                self.target_up
+                    .with_label_values(&[&**pool.name(), &target.address.to_string()])
+                    .set(i64::from(target.state.takes_requests()));
+            }
+        }
+    }
+}
+
+impl Changes {
+    fn new(own: &Own<'_>) -> Self {
+        Self {
+            in_force: own.histogram(
+                "kanaria_change_in_force_seconds",
+                "From a change being published to the last request decided without it being on its way.",
+                &[0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1],
+            ),
+            revision: own.gauge("kanaria_revision", "Number of the live state in force."),
+            config_info: own.gauges(
+                "kanaria_config_info",
+                "The configuration in force.",
+                &["digest"],
+            ),
+            reloads: own.counters(
+                "kanaria_reloads_total",
+                "Attempts to load the file anew.",
+                &["result"],
+            ),
+            rollbacks: own.counters(
+                "kanaria_rollbacks_total",
+                "Returns of a route to its stable pool.",
+                &["route", "actor"],
+            ),
+        }
+    }
+}
+
+impl Logs {
+    fn new(own: &Own<'_>) -> Self {
+        Self {
+            lines: own.counters(
+                "kanaria_access_log_lines_total",
+                "Lines written to an access log.",
+                &["log"],
+            ),
+            dropped: own.counters(
+                "kanaria_access_log_dropped_total",
+                "Lines that could not be written to an access log.",
+                &["log"],
+            ),
+        }
+    }
+}
+
+/// A counter for every cause that is not the target's, at 0 from the start: an alert needs the series before the error.
+fn errors_of_ours(own: &Own<'_>) -> Vec<(Cause, IntCounter)> {
+    let errors = own.counters(
+        "kanaria_router_errors_total",
+        "Requests that a client or kanaria itself spoiled; the target's errors are not among them.",
+        &["cause"],
+    );
+    Cause::ALL
+        .into_iter()
+        .filter(|cause| cause.blame() != Blame::Target)
+        .map(|cause| (cause, errors.with_label_values(&[cause.as_str()])))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

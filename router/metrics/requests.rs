@@ -1,0 +1,255 @@
+//! Series of finished requests.
+//!
+//! A request finds its series by the numbers of its decision, in a map that readers share without a lock and that is
+//! copied when a combination appears for the first time. Only then, and for requests of a file no longer in force, are
+//! labels looked up by text.
+
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use config::decision::{Choice, Reason};
+use config::snapshot::{Snapshot, Structure};
+use prometheus::{GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec};
+
+use super::key::{Key, Spread};
+use super::own::Own;
+use super::shares::{RouteShares, Share};
+use crate::record::Record;
+
+const SECONDS: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+];
+
+pub(super) struct Requests {
+    vectors: Vectors,
+    board: ArcSwap<Board>,
+}
+
+struct Vectors {
+    requests: IntCounterVec,
+    duration: HistogramVec,
+    upstream: HistogramVec,
+    switches: IntCounterVec,
+    sticky: IntCounterVec,
+}
+
+/// What the structure in force has counted.
+#[derive(Default)]
+struct Board {
+    structure: Option<Arc<Structure>>,
+    routes: Vec<RouteBoard>,
+    unrouted: Arc<Known>,
+}
+
+#[derive(Clone)]
+struct RouteBoard {
+    known: Arc<Known>,
+    shares: Arc<RouteShares>,
+}
+
+/// Series by what the numbers of a decision say.
+type Known = ArcSwap<HashMap<u64, Arc<Series>, BuildHasherDefault<Spread>>>;
+
+/// The series that one request moves.
+struct Series {
+    requests: IntCounter,
+    duration: Histogram,
+    upstream: Option<Histogram>,
+    sticky: Option<IntCounter>,
+    switches: Option<IntCounter>,
+}
+
+impl Requests {
+    pub(super) fn new(own: &Own<'_>) -> Self {
+        Self {
+            vectors: Vectors::new(own),
+            board: ArcSwap::from_pointee(Board::default()),
+        }
+    }
+
+    pub(super) fn publish(&self, snapshot: &Snapshot) {
+        let before = self.board.load();
+        self.board.store(Arc::new(before.next(snapshot)));
+    }
+
+    pub(super) fn finished(&self, record: &Record, snapshot: &Snapshot) {
+        let board = self.board.load();
+        let key = Key::of(record);
+        let choice = record.decision.and_then(|decision| decision.choice);
+        if !board.is_of(snapshot) {
+            let series = self.vectors.series(&key, choice, snapshot);
+            return series.count(record);
+        }
+        let route = choice.map(|choice| &board.routes[choice.route.0 as usize]);
+        let known = route.map_or(&board.unrouted, |route| &route.known);
+        match known.load().get(&key.packed()) {
+            Some(series) => series.count(record),
+            None => self.meet(known, key, choice, snapshot).count(record),
+        }
+        if let (Some(route), Some(choice)) = (route, choice) {
+            route.shares.count(&choice, snapshot.revision);
+        }
+    }
+
+    pub(super) fn report_shares(&self, ratio: &GaugeVec) {
+        ratio.reset();
+        let board = self.board.load();
+        let Some(structure) = &board.structure else {
+            return;
+        };
+        for (route, counted) in structure.routes.iter().zip(&board.routes) {
+            for share in counted.shares.report() {
+                let set = |kind, value: Option<f64>| {
+                    value.inspect(|value| {
+                        ratio
+                            .with_label_values(&[&*route.name, &*share.pool, kind])
+                            .set(*value);
+                    })
+                };
+                set("asked", Some(share.asked));
+                set("users", share.users);
+                set("requests", share.requests);
+            }
+        }
+    }
+
+    pub(super) fn shares(&self, name: &str) -> Vec<Share> {
+        let board = self.board.load();
+        let Some(structure) = &board.structure else {
+            return Vec::new();
+        };
+        let position = structure.routes.iter().position(|r| *r.name == *name);
+        position.map_or_else(Vec::new, |position| board.routes[position].shares.report())
+    }
+
+    #[cold]
+    fn meet(
+        &self,
+        known: &Known,
+        key: Key,
+        choice: Option<Choice>,
+        snapshot: &Snapshot,
+    ) -> Arc<Series> {
+        let series = Arc::new(self.vectors.series(&key, choice, snapshot));
+        known.rcu(|map| {
+            let mut map = HashMap::clone(map);
+            map.insert(key.packed(), Arc::clone(&series));
+            map
+        });
+        series
+    }
+}
+
+impl Board {
+    fn is_of(&self, snapshot: &Snapshot) -> bool {
+        let structure = self.structure.as_ref();
+        structure.is_some_and(|structure| Arc::ptr_eq(structure, &snapshot.structure))
+    }
+
+    /// Numbers mean something else in another structure, so only names carry over to it.
+    fn next(&self, snapshot: &Snapshot) -> Self {
+        let same = self.is_of(snapshot);
+        let structure = &snapshot.structure;
+        let before: HashMap<&str, &RouteBoard> = match &self.structure {
+            Some(structure) => {
+                let names = structure.routes.iter().map(|route| &*route.name);
+                names.zip(&self.routes).collect()
+            }
+            None => HashMap::new(),
+        };
+        let routes = structure.routes.iter().map(|route| {
+            let before = before.get(&*route.name);
+            let known = before.filter(|_| same).map(|before| &before.known);
+            RouteBoard {
+                known: known.cloned().unwrap_or_default(),
+                shares: RouteShares::next(before.map(|before| &before.shares), route.id, snapshot),
+            }
+        });
+        Self {
+            routes: routes.collect(),
+            unrouted: if same {
+                Arc::clone(&self.unrouted)
+            } else {
+                Arc::default()
+            },
+            structure: Some(Arc::clone(structure)),
+        }
+    }
+}
+
+impl Vectors {
+    fn new(own: &Own<'_>) -> Self {
+        Self {
+            requests: own.counters(
+                "kanaria_requests_total",
+                "Finished requests; code 000 means that nothing was sent, 460 that the client was gone.",
+                &["route", "partition", "pool", "reason", "code"],
+            ),
+            duration: own.histograms(
+                "kanaria_request_duration_seconds",
+                "From a request's first byte to its end; upgraded connections are left out.",
+                &["route", "partition", "pool"],
+                SECONDS,
+            ),
+            upstream: own.histograms(
+                "kanaria_upstream_duration_seconds",
+                "From the head sent to a target to the first byte of its answer.",
+                &["route", "pool"],
+                SECONDS,
+            ),
+            switches: own.counters(
+                "kanaria_pool_switches_total",
+                "Requests that another pool served in place of the one chosen.",
+                &["route", "cause"],
+            ),
+            sticky: own.counters(
+                "kanaria_sticky_total",
+                "What requests said of their client's place.",
+                &["route", "result"],
+            ),
+        }
+    }
+
+    fn series(&self, key: &Key, choice: Option<Choice>, snapshot: &Snapshot) -> Series {
+        let structure = &*snapshot.structure;
+        let route = choice.map_or("", |choice| &structure.routes[choice.route.0 as usize].name);
+        let pool = choice.map_or("", |choice| &structure.pools[choice.pool.0 as usize].name);
+        let partition = key.partition.map_or("", |id| snapshot.partition_name(id));
+        let reason = key.reason.map_or("", Reason::as_str);
+        Series {
+            requests: self.requests.with_label_values(&[
+                route,
+                partition,
+                pool,
+                reason,
+                &key.code(),
+            ]),
+            duration: self.duration.with_label_values(&[route, partition, pool]),
+            upstream: choice.map(|_| self.upstream.with_label_values(&[route, pool])),
+            sticky: key
+                .sticky
+                .map(|sticky| self.sticky.with_label_values(&[route, sticky.as_str()])),
+            switches: key
+                .switched
+                .then(|| self.switches.with_label_values(&[route, reason])),
+        }
+    }
+}
+
+impl Series {
+    fn count(&self, record: &Record) {
+        self.requests.inc();
+        if record.status != 101 {
+            self.duration.observe(record.duration.as_secs_f64());
+        }
+        let ttfb = record.upstream.and_then(|upstream| upstream.ttfb);
+        if let (Some(upstream), Some(ttfb)) = (&self.upstream, ttfb) {
+            upstream.observe(ttfb.as_secs_f64());
+        }
+        for counter in [&self.sticky, &self.switches].into_iter().flatten() {
+            counter.inc();
+        }
+    }
+}

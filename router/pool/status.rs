@@ -1,0 +1,109 @@
+//! How a target is, in the words of an ALB's `describe-target-health`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+use super::Member;
+use super::target::{Clock, Health};
+
+/// One target and how it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetStatus {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Whether it takes requests.
+    pub state: TargetState,
+    /// Why it does not; `None` when it does.
+    pub reason: Option<&'static str>,
+    /// Its part of the pool's requests, relative to the others.
+    pub weight: u32,
+    /// Requests it has now.
+    pub in_flight: u32,
+    /// Since when it is in this state.
+    pub since: SystemTime,
+}
+
+/// Whether a target takes requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetState {
+    /// Not checked yet.
+    Initial,
+    /// It does.
+    Healthy,
+    /// It does not.
+    Unhealthy,
+}
+
+/// A target came to another state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetChange {
+    /// Its pool.
+    pub pool: Arc<str>,
+    /// How it is now.
+    pub status: TargetStatus,
+}
+
+impl TargetState {
+    /// The word in the API and in events.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Initial => "initial",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+
+    /// Whether it does.
+    pub const fn takes_requests(self) -> bool {
+        matches!(self, Self::Healthy)
+    }
+
+    pub(super) fn of(health: Health, ejected: bool) -> Self {
+        match health {
+            _ if ejected => Self::Unhealthy,
+            Health::Unchecked | Health::Healthy => Self::Healthy,
+            Health::Initial => Self::Initial,
+            Health::WrongStatus | Health::Timeout | Health::Failed => Self::Unhealthy,
+        }
+    }
+}
+
+pub(super) fn of(member: &Member, now: u64, clock: &Clock) -> TargetStatus {
+    let target = &member.target;
+    let health = target.health();
+    let ejected = target.ejected(now);
+    TargetStatus {
+        address: target.address,
+        state: TargetState::of(health, ejected),
+        reason: reason(health, ejected),
+        weight: member.weight,
+        in_flight: target.in_flight.load(Ordering::Relaxed),
+        since: clock.date(since(member, health, ejected)),
+    }
+}
+
+/// What the checks say comes before what the requests say: it is the longer lasting of the two.
+fn reason(health: Health, ejected: bool) -> Option<&'static str> {
+    match health {
+        Health::WrongStatus => Some("Target.ResponseCodeMismatch"),
+        Health::Timeout => Some("Target.Timeout"),
+        Health::Failed => Some("Target.FailedHealthChecks"),
+        _ if ejected => Some("Target.Ejected"),
+        Health::Initial => Some("Elb.InitialHealthChecking"),
+        Health::Unchecked | Health::Healthy => None,
+    }
+}
+
+fn since(member: &Member, health: Health, ejected: bool) -> u64 {
+    let target = &member.target;
+    match ejected && health.up() {
+        true => target.ejected_at(),
+        false if health.up() => target.health_since().max(target.ejected_until()),
+        false => target.health_since(),
+    }
+}

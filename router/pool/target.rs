@@ -1,0 +1,257 @@
+//! State of one target, as atomics: what its checks say, what its requests say, and how busy it is.
+//!
+//! It decides nothing about other targets; limits that concern the whole pool are the pool's.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::ejection::Rule;
+use super::status::TargetState;
+
+/// Start of the time that targets count in, in microseconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock {
+    origin: Instant,
+    date: SystemTime,
+}
+
+/// What the active checks say of a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Health {
+    /// The pool has no check: nothing speaks against the target.
+    Unchecked,
+    /// No result yet.
+    Initial,
+    /// Checks succeed.
+    Healthy,
+    /// The last check got a wrong status.
+    WrongStatus,
+    /// The last check got no answer in time.
+    Timeout,
+    /// The last check got no connection or no HTTP.
+    Failed,
+}
+
+/// Whether a target may be picked; the greater, the better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Use {
+    /// Unhealthy or ejected.
+    Out,
+    /// Not checked yet.
+    Unproven,
+    /// Healthy.
+    Ready,
+}
+
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) address: SocketAddr,
+    pub(super) in_flight: AtomicU32,
+    /// Place in the rotation when it was picked last, in the rotation's own time.
+    pub(super) rotated: AtomicU64,
+    registered: u64,
+    health: AtomicU8,
+    health_before: AtomicU8,
+    health_since: AtomicU64,
+    slow_from: AtomicU64,
+    failures: AtomicU32,
+    ejected_at: AtomicU64,
+    ejected_until: AtomicU64,
+    ejected_by_refusal: AtomicBool,
+    ejections: AtomicU32,
+    announced: AtomicU8,
+}
+
+/// Stands for "never" in `slow_from`, `ejected_at` and `ejected_until`: `Clock` never gives it.
+const NEVER: u64 = 0;
+
+impl Clock {
+    /// An hour passes before the first moment, so that looking back never runs out of time.
+    const HEAD_START: Duration = Duration::from_secs(3600);
+
+    pub(super) fn new(origin: Instant, date: SystemTime) -> Self {
+        Self { origin, date }
+    }
+
+    pub(super) fn at(&self, now: Instant) -> u64 {
+        let elapsed = now.saturating_duration_since(self.origin);
+        (elapsed + Self::HEAD_START).as_micros() as u64
+    }
+
+    pub(super) fn before(&self, now: Instant, ago: Duration) -> u64 {
+        self.at(now).saturating_sub(ago.as_micros() as u64)
+    }
+
+    pub(super) fn date(&self, moment: u64) -> SystemTime {
+        self.date + Duration::from_micros(moment).saturating_sub(Self::HEAD_START)
+    }
+}
+
+impl Health {
+    const ALL: [Self; 6] = [
+        Self::Unchecked,
+        Self::Initial,
+        Self::Healthy,
+        Self::WrongStatus,
+        Self::Timeout,
+        Self::Failed,
+    ];
+
+    fn load(from: &AtomicU8) -> Self {
+        Self::ALL[usize::from(from.load(Ordering::Acquire))]
+    }
+
+    pub(super) fn up(self) -> bool {
+        matches!(self, Self::Unchecked | Self::Healthy)
+    }
+}
+
+impl Target {
+    pub(super) fn new(address: SocketAddr, health: Health, now: u64, rotated: u64) -> Self {
+        Self {
+            address,
+            in_flight: AtomicU32::new(0),
+            rotated: AtomicU64::new(rotated),
+            registered: now,
+            health: AtomicU8::new(health as u8),
+            health_before: AtomicU8::new(Health::Initial as u8),
+            health_since: AtomicU64::new(now),
+            slow_from: AtomicU64::new(NEVER),
+            failures: AtomicU32::new(0),
+            ejected_at: AtomicU64::new(NEVER),
+            ejected_until: AtomicU64::new(NEVER),
+            ejected_by_refusal: AtomicBool::new(false),
+            ejections: AtomicU32::new(0),
+            announced: AtomicU8::new(TargetState::of(health, false) as u8),
+        }
+    }
+
+    pub(super) fn health(&self) -> Health {
+        Health::load(&self.health)
+    }
+
+    pub(super) fn registered(&self) -> u64 {
+        self.registered
+    }
+
+    /// Since when the checks say what they say.
+    pub(super) fn health_since(&self) -> u64 {
+        self.health_since.load(Ordering::Acquire)
+    }
+
+    /// Only the check of the target and a reload call this, never two at once.
+    pub(super) fn set_health(&self, health: Health, now: u64) {
+        let before = self.health();
+        if before.up() != health.up() || before == Health::Initial {
+            self.health_before.store(before as u8, Ordering::Release);
+            self.health_since.store(now, Ordering::Release);
+        }
+        if !health.up() {
+            self.slow_from.store(NEVER, Ordering::Release);
+        }
+        self.health.store(health as u8, Ordering::Release);
+    }
+
+    pub(super) fn usable(&self, now: u64) -> Use {
+        match self.health() {
+            _ if self.ejected(now) => Use::Out,
+            Health::Unchecked | Health::Healthy => Use::Ready,
+            Health::Initial => Use::Unproven,
+            Health::WrongStatus | Health::Timeout | Health::Failed => Use::Out,
+        }
+    }
+
+    pub(super) fn up(&self, now: u64) -> bool {
+        self.usable(now) == Use::Ready
+    }
+
+    /// Whether it was up at `then`, as far as its last change tells.
+    pub(super) fn was_up(&self, then: u64) -> bool {
+        let health = if self.health_since() <= then {
+            self.health()
+        } else {
+            Health::load(&self.health_before)
+        };
+        let ejected = self.ejected_at() <= then && then < self.ejected_until();
+        self.registered <= then && health.up() && !ejected
+    }
+
+    pub(super) fn slow_from(&self, moment: u64) {
+        self.slow_from.store(moment, Ordering::Release);
+    }
+
+    /// Whether it is within `window` of its slow start.
+    pub(super) fn ramping(&self, now: u64, window: u64) -> bool {
+        let from = self.slow_from.load(Ordering::Acquire);
+        from != NEVER && now < from + window
+    }
+
+    /// Its present part in thousandths: 1,000 but for slow start, where it grows evenly from 10.
+    pub(super) fn permille(&self, now: u64, window: u64) -> u64 {
+        let from = self.slow_from.load(Ordering::Acquire);
+        if window == 0 || from == NEVER || now >= from + window {
+            return 1000;
+        }
+        (now.saturating_sub(from) * 1000 / window).max(10)
+    }
+
+    pub(super) fn ejected(&self, now: u64) -> bool {
+        now < self.ejected_until()
+    }
+
+    pub(super) fn ejected_at(&self) -> u64 {
+        self.ejected_at.load(Ordering::Acquire)
+    }
+
+    pub(super) fn ejected_until(&self) -> u64 {
+        self.ejected_until.load(Ordering::Acquire)
+    }
+
+    pub(super) fn count_failure(&self) -> u32 {
+        self.failures
+            .fetch_add(1, Ordering::Relaxed)
+            .saturating_add(1)
+    }
+
+    pub(super) fn eject(&self, now: u64, rule: &Rule, by_refusal: bool) {
+        let last = self.ejected_until().saturating_sub(self.ejected_at());
+        let calm = now.saturating_sub(self.ejected_until());
+        let repetition = rule.repetition(self.ejections.load(Ordering::Relaxed), last, calm);
+        self.ejections.store(repetition, Ordering::Relaxed);
+        self.failures.store(0, Ordering::Relaxed);
+        self.ejected_by_refusal.store(by_refusal, Ordering::Relaxed);
+        self.ejected_at.store(now, Ordering::Release);
+        self.ejected_until
+            .store(now + rule.time(repetition), Ordering::Release);
+    }
+
+    /// A request that began at `started` went well. Says whether that ended an ejection: it does when the request was
+    /// sent in spite of it, not when it was merely still in flight.
+    pub(super) fn succeeded(&self, started: u64) -> bool {
+        // Reading first keeps the cache line shared in the usual case.
+        if self.failures.load(Ordering::Relaxed) != 0 {
+            self.failures.store(0, Ordering::Relaxed);
+        }
+        let until = self.ejected_until();
+        let lifted = started < until && started >= self.ejected_at();
+        lifted && self.lift(until, started)
+    }
+
+    /// A check succeeded: if nobody listened before, now somebody does. Says whether that ended an ejection.
+    pub(super) fn answers_again(&self, now: u64) -> bool {
+        let until = self.ejected_until();
+        now < until && self.ejected_by_refusal.load(Ordering::Relaxed) && self.lift(until, now)
+    }
+
+    fn lift(&self, until: u64, now: u64) -> bool {
+        self.ejected_until
+            .compare_exchange(until, now, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    /// Whether `state` differs from the one told last; it is the one told last from now on.
+    pub(super) fn announces(&self, state: TargetState) -> bool {
+        self.announced.swap(state as u8, Ordering::AcqRel) != state as u8
+    }
+}

@@ -1,0 +1,285 @@
+//! What is written down of one finished request: plain values, filled by the adapter, read by log and metrics.
+
+mod recorder;
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, SystemTime};
+
+use config::decision::Decision;
+use config::ids::{ListenerId, PoolId};
+
+pub use recorder::Recorder;
+
+/// One finished request, from its first byte to its last.
+#[derive(Debug)]
+pub struct Record {
+    /// When its first byte was read (UTC).
+    pub started: SystemTime,
+    /// From then to the last byte of the answer, or to the end without one.
+    pub duration: Duration,
+    /// Where the connection was accepted.
+    pub listener: ListenerId,
+    /// The client: the peer, or what trusted proxies say of it.
+    pub client_ip: IpAddr,
+    /// The peer's port; `None` when the address is not the peer's own.
+    pub client_port: Option<u16>,
+    /// `HTTP/1.0`, `HTTP/1.1` or `HTTP/2`; `None` when the request could not be read.
+    pub protocol: Option<&'static str>,
+    /// What the head said.
+    pub head: Head,
+    /// The status sent to the client, or a code for the log alone (460); 0 when nothing was sent.
+    pub status: u16,
+    /// What went wrong, if anything did.
+    pub error: Option<Cause>,
+    /// Bytes read from the client: head and body.
+    pub bytes_in: u64,
+    /// Bytes sent to the client: head and body.
+    pub bytes_out: u64,
+    /// The last target tried.
+    pub upstream: Option<Upstream>,
+    /// Connections tried.
+    pub attempts: u8,
+    /// Where it went and why; `None` when it ended before that was asked.
+    pub decision: Option<Decision>,
+    /// The pool first chosen, when another one served in its place.
+    pub switched_from: Option<PoolId>,
+}
+
+/// The target of a request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Upstream {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Time to a connection; `None` on a reused one, or when there was none.
+    pub connect: Option<Duration>,
+    /// From the head sent to the first byte of the answer.
+    pub ttfb: Option<Duration>,
+    /// Status of its answer.
+    pub status: Option<u16>,
+}
+
+/// Texts of a request's head, copied once into one buffer.
+#[derive(Debug, Default)]
+pub struct Head {
+    buffer: Vec<u8>,
+    ends: [u32; Text::COUNT],
+    present: u16,
+}
+
+/// The texts of a head that a record keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Text {
+    /// `X-Request-Id`: the client's, or ours.
+    RequestId,
+    /// Root of `X-Amzn-Trace-Id`.
+    TraceId,
+    /// Method.
+    Method,
+    /// Host, as sent.
+    Host,
+    /// Path, without the query.
+    Path,
+    /// Query, without `?`.
+    Query,
+    /// `User-Agent`.
+    UserAgent,
+    /// `Referer`.
+    Referer,
+}
+
+impl Text {
+    const COUNT: usize = 8;
+}
+
+impl Head {
+    /// Copies `texts`, which must come in the order of `Text`; what is left out is unknown.
+    pub fn copy(texts: [Option<&[u8]>; Text::COUNT]) -> Self {
+        let mut head = Self {
+            buffer: Vec::with_capacity(texts.iter().flatten().map(|text| text.len()).sum()),
+            ..Self::default()
+        };
+        for (position, text) in texts.into_iter().enumerate() {
+            if let Some(text) = text {
+                head.buffer.extend_from_slice(text);
+                head.present |= 1 << position;
+            }
+            head.ends[position] = head.buffer.len() as u32;
+        }
+        head
+    }
+
+    /// The bytes of `text`, which may be any bytes a client sent.
+    pub fn get(&self, text: Text) -> Option<&[u8]> {
+        let position = text as usize;
+        let start = position
+            .checked_sub(1)
+            .map_or(0, |before| self.ends[before]) as usize;
+        (self.present & (1 << position) != 0)
+            .then(|| &self.buffer[start..self.ends[position] as usize])
+    }
+}
+
+/// What went wrong with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    /// The request is not HTTP, or HTTP that two readers could read differently: 400.
+    BadRequest,
+    /// The body is longer than the limit: 413.
+    BodyTooLarge,
+    /// The client stopped sending its body: 408.
+    BodyTimeout,
+    /// The client went away before the answer was complete: 460.
+    ClientClosed,
+    /// The client expects what we do not know: 417.
+    ExpectationFailed,
+    /// The header is larger than the limit: 431.
+    HeaderTooLarge,
+    /// The header did not arrive in time: 408.
+    HeaderTimeout,
+    /// A version of HTTP we do not speak: 505.
+    VersionNotSupported,
+    /// A method we do not carry (CONNECT, TRACE): 405.
+    MethodNotAllowed,
+    /// A transfer coding we do not carry: 501.
+    NotImplemented,
+    /// The request line is longer than the limit: 414.
+    UriTooLong,
+    /// A defect of ours.
+    Internal,
+    /// No route matched: 404.
+    NoRoute,
+    /// The pool has no healthy target: 503.
+    NoTarget,
+    /// The pool has as many requests as it may: 503.
+    PoolFull,
+    /// Cut because the drain was over.
+    Shutdown,
+    /// An upgraded connection had been quiet for as long as it may.
+    UpgradedIdle,
+    /// No connection to the target: 502.
+    ConnectFailed,
+    /// No connection to the target in time: 504.
+    ConnectTimeout,
+    /// The target closed or reset before its answer was complete: 502, or the answer was cut.
+    TargetClosed,
+    /// The target's answer is not HTTP, or its header is larger than the limit: 502.
+    BadResponse,
+    /// The target did not answer in time: 504.
+    ResponseTimeout,
+}
+
+/// Whose fault a cause is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Blame {
+    /// The client's.
+    Client,
+    /// Ours, or our configuration's.
+    Router,
+    /// The target's.
+    Target,
+}
+
+impl Cause {
+    /// Every cause.
+    pub const ALL: [Self; 22] = [
+        Self::BadRequest,
+        Self::BodyTooLarge,
+        Self::BodyTimeout,
+        Self::ClientClosed,
+        Self::ExpectationFailed,
+        Self::HeaderTooLarge,
+        Self::HeaderTimeout,
+        Self::VersionNotSupported,
+        Self::MethodNotAllowed,
+        Self::NotImplemented,
+        Self::UriTooLong,
+        Self::Internal,
+        Self::NoRoute,
+        Self::NoTarget,
+        Self::PoolFull,
+        Self::Shutdown,
+        Self::UpgradedIdle,
+        Self::ConnectFailed,
+        Self::ConnectTimeout,
+        Self::TargetClosed,
+        Self::BadResponse,
+        Self::ResponseTimeout,
+    ];
+
+    /// The word in logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad_request",
+            Self::BodyTooLarge => "body_too_large",
+            Self::BodyTimeout => "body_timeout",
+            Self::ClientClosed => "client_closed",
+            Self::ExpectationFailed => "expectation_failed",
+            Self::HeaderTooLarge => "header_too_large",
+            Self::HeaderTimeout => "header_timeout",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::NotImplemented => "not_implemented",
+            Self::UriTooLong => "uri_too_long",
+            Self::VersionNotSupported => "version_not_supported",
+            Self::Internal => "internal",
+            Self::NoRoute => "no_route",
+            Self::NoTarget => "no_target",
+            Self::PoolFull => "pool_full",
+            Self::Shutdown => "shutdown",
+            Self::UpgradedIdle => "upgraded_idle",
+            Self::ConnectFailed => "connect_failed",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::TargetClosed => "target_closed",
+            Self::BadResponse => "bad_response",
+            Self::ResponseTimeout => "response_timeout",
+        }
+    }
+
+    /// Whose fault it is.
+    pub const fn blame(self) -> Blame {
+        match self {
+            Self::BadRequest
+            | Self::BodyTooLarge
+            | Self::BodyTimeout
+            | Self::ClientClosed
+            | Self::ExpectationFailed
+            | Self::HeaderTooLarge
+            | Self::HeaderTimeout
+            | Self::MethodNotAllowed
+            | Self::NotImplemented
+            | Self::UriTooLong
+            | Self::VersionNotSupported => Blame::Client,
+            Self::Internal
+            | Self::NoRoute
+            | Self::NoTarget
+            | Self::PoolFull
+            | Self::Shutdown
+            | Self::UpgradedIdle => Blame::Router,
+            Self::ConnectFailed
+            | Self::ConnectTimeout
+            | Self::TargetClosed
+            | Self::BadResponse
+            | Self::ResponseTimeout => Blame::Target,
+        }
+    }
+
+    /// The status the client gets, or the code of the log alone.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::BadRequest => 400,
+            Self::BodyTooLarge => 413,
+            Self::BodyTimeout | Self::HeaderTimeout => 408,
+            Self::ClientClosed => 460,
+            Self::ExpectationFailed => 417,
+            Self::HeaderTooLarge => 431,
+            Self::MethodNotAllowed => 405,
+            Self::NotImplemented => 501,
+            Self::UriTooLong => 414,
+            Self::VersionNotSupported => 505,
+            Self::Internal => 500,
+            Self::NoRoute => 404,
+            Self::NoTarget | Self::PoolFull | Self::Shutdown => 503,
+            Self::ConnectFailed | Self::TargetClosed | Self::BadResponse => 502,
+            Self::ConnectTimeout | Self::ResponseTimeout | Self::UpgradedIdle => 504,
+        }
+    }
+}
