@@ -9,7 +9,14 @@ pub mod access_log;
 pub mod metrics;
 pub mod record;
 
+pub mod publish;
+
+pub mod admin;
+pub mod control;
+pub mod journal;
+pub mod secret;
 pub mod source;
+pub mod state;
 
 #[cfg(test)]
 mod testing;

@@ -1,0 +1,127 @@
+//! The thread of control and of the admin API: traffic cannot starve it, and it cannot stall traffic.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{Admin, Socket, router};
+use crate::control::Run;
+
+/// Connections at the same time; more wait to be accepted.
+const CONNECTIONS: usize = 512;
+/// A request's head must be there after this, also that of the next one on a kept connection.
+const HEAD: Duration = Duration::from_secs(30);
+
+/// The running thread.
+pub struct Running(JoinHandle<()>);
+
+impl Running {
+    /// Waits for its end, which `Control::shutdown` asks for.
+    pub fn join(self) {
+        if self.0.join().is_err() {
+            tracing::error!("the control thread ended by a defect of the router");
+        }
+    }
+}
+
+/// Starts the thread: carries out orders and answers on `socket` until control is shut down.
+pub fn start(socket: Socket, admin: Admin, run: Run) -> io::Result<Running> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let thread = std::thread::Builder::new()
+        .name("kanaria-control".into())
+        .spawn(move || {
+            runtime.block_on(async move {
+                let serving = tokio::spawn(serve(socket, router(admin)));
+                run.run().await;
+                serving.abort();
+            });
+            // A read of a file that hangs must not hold up the end.
+            runtime.shutdown_timeout(Duration::from_millis(100));
+        })?;
+    Ok(Running(thread))
+}
+
+pub(super) async fn serve(socket: Socket, router: Router) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let outcome = match socket {
+        Socket::Tcp(listener, _) => serve_tcp(listener, router, places).await,
+        Socket::Unix(listener, file) => {
+            let outcome = serve_unix(listener, router, places).await;
+            drop(file);
+            outcome
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::error!("the admin API cannot be served: {error}");
+    }
+}
+
+async fn serve_tcp(
+    listener: std::net::TcpListener,
+    router: Router,
+    places: Arc<Semaphore>,
+) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // Answers are small and awaited: nothing is to be gathered.
+                drop(stream.set_nodelay(true));
+                tokio::spawn(connection(stream, router.clone(), place));
+            }
+            Err(error) => refused(&error).await,
+        }
+    }
+    Ok(())
+}
+
+async fn serve_unix(
+    listener: std::os::unix::net::UnixListener,
+    router: Router,
+    places: Arc<Semaphore>,
+) -> io::Result<()> {
+    let listener = UnixListener::from_std(listener)?;
+    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(connection(stream, router.clone(), place));
+            }
+            Err(error) => refused(&error).await,
+        }
+    }
+    Ok(())
+}
+
+/// Out of descriptors, most likely: they come back when connections end.
+async fn refused(error: &io::Error) {
+    tracing::warn!("the admin API cannot accept: {error}");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+}
+
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    router: Router,
+    place: OwnedSemaphorePermit,
+) {
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_headers(64)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .await;
+    if let Err(error) = served {
+        tracing::debug!("a connection to the admin API ended: {error}");
+    }
+    drop(place);
+}

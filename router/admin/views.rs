@@ -1,0 +1,307 @@
+//! Calls that only look.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use config::live::{self, LiveRoute, Routes};
+use config::model::{self, Role};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::changes::Name;
+use super::guard::Caller;
+use super::{Admin, Phase, Problem, Shared, tagged};
+use crate::control::{Standing, TargetView, in_file_order};
+use crate::journal::Entry;
+use crate::state::Touch;
+
+/// Most entries of a history answer.
+const HISTORY: usize = 10_000;
+
+/// The router as a whole.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Status {
+    /// Version of the program.
+    version: &'static str,
+    /// Number of the live state.
+    pub(super) revision: u64,
+    /// First 12 hex digits of SHA-256 of the file's meaning.
+    pub(super) config_digest: String,
+    /// When the router started.
+    started_at: String,
+    /// Where the live state came from at start: `kept`, `new`, `missing` or `unreadable`.
+    state: &'static str,
+    /// Whether what is in force survives a restart.
+    durable: bool,
+    /// What to worry about.
+    pub(super) warnings: Vec<String>,
+    /// Routes in the order they are tried.
+    pub(super) routes: Vec<RouteView>,
+    /// Pools in file order.
+    pub(super) pools: Vec<PoolView>,
+}
+
+/// One route.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct RouteView {
+    /// Its name.
+    pub(super) name: String,
+    /// The pool that a rollback returns to.
+    stable: String,
+    /// Live weights by pool, in file order.
+    #[schema(value_type = BTreeMap<String, u32>)]
+    pub(super) weights: Map<String, Value>,
+    /// Who set them: `file` or `live`.
+    owner: &'static str,
+    /// `normal`, `rolled_back` or `frozen`.
+    pub(super) state: &'static str,
+    /// The schedule of its weights; none.
+    #[schema(value_type = Option<Object>)]
+    ramp: Option<Value>,
+    /// The statistics that may stop it; none.
+    #[schema(value_type = Option<Object>)]
+    guard: Option<Value>,
+    /// Asked and achieved shares.
+    share: Shares,
+    /// The cohort that places its users.
+    cohort: String,
+    /// Largest rise of a canary in one change, in percent points; 0 means any.
+    max_step: f64,
+    /// When it was changed last.
+    pub(super) since: Option<String>,
+    /// By whom.
+    pub(super) actor: Option<String>,
+    /// Why.
+    pub(super) reason: Option<String>,
+}
+
+/// Shares by pool, 0 to 1; `null` before anything was measured.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Shares {
+    /// By the weights.
+    asked: BTreeMap<String, f64>,
+    /// Of users seen since the weights changed.
+    users: BTreeMap<String, Option<f64>>,
+    /// Of requests since then.
+    requests: BTreeMap<String, Option<f64>>,
+}
+
+/// One pool.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct PoolView {
+    /// Its name.
+    pub(super) name: String,
+    /// Healthy targets.
+    pub(super) healthy: Option<usize>,
+    /// All targets.
+    pub(super) total: Option<usize>,
+}
+
+/// Whether the process lives.
+#[utoipa::path(get, path = "/livez", tag = "probes", responses((status = 200, body = String)))]
+pub(super) async fn livez() -> &'static str {
+    "ok\n"
+}
+
+/// Whether traffic is taken.
+#[utoipa::path(get, path = "/readyz", tag = "probes", responses((status = 200, body = String), (status = 503, body = String)))]
+pub(super) async fn readyz(State(admin): Shared) -> (StatusCode, &'static str) {
+    match *admin.phase.borrow() {
+        Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
+        Phase::Serving => (StatusCode::OK, "ok\n"),
+        Phase::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+    }
+}
+
+/// Metrics as Prometheus text.
+#[utoipa::path(get, path = "/metrics", tag = "probes", responses((status = 200, body = String), (status = "4XX", body = Problem)))]
+pub(super) async fn metrics(State(admin): Shared) -> Response {
+    // Who may see them is the guard's business: every role may look.
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+    (kind, admin.control.house().metrics()).into_response()
+}
+
+/// The router as a whole.
+#[utoipa::path(get, path = "/api/v1/status", tag = "look", responses((status = 200, body = Status), (status = "4XX", body = Problem)))]
+pub(super) async fn status(State(admin): Shared, caller: Caller) -> Result<Response, Problem> {
+    caller.may(Role::Viewer)?;
+    let status = status_of(&admin);
+    Ok(tagged(status.revision, Json(status)))
+}
+
+pub(super) fn status_of(admin: &Admin) -> Status {
+    let standing = admin.control.standing();
+    Status {
+        version: env!("CARGO_PKG_VERSION"),
+        revision: standing.revision(),
+        config_digest: standing.structure.digest.to_string(),
+        started_at: standing.started_at.clone(),
+        state: standing.origin.as_str(),
+        durable: standing.unwritten.is_empty(),
+        warnings: standing.warnings(),
+        routes: all_routes(admin, &standing),
+        pools: pools(admin, &standing),
+    }
+}
+
+/// All routes.
+#[utoipa::path(get, path = "/api/v1/routes", tag = "look", responses((status = 200, body = Vec<RouteView>), (status = "4XX", body = Problem)))]
+pub(super) async fn routes(State(admin): Shared, caller: Caller) -> Result<Response, Problem> {
+    caller.may(Role::Viewer)?;
+    let standing = admin.control.standing();
+    let routes = all_routes(&admin, &standing);
+    Ok(tagged(standing.revision(), Json(routes)))
+}
+
+/// One route.
+#[utoipa::path(get, path = "/api/v1/routes/{name}", tag = "look", params(("name" = String, Path, description = "The route")),
+    responses((status = 200, body = RouteView), (status = "4XX", body = Problem)))]
+pub(super) async fn route(
+    State(admin): Shared,
+    caller: Caller,
+    Name(name): Name,
+) -> Result<Response, Problem> {
+    caller.may(Role::Viewer)?;
+    let standing = admin.control.standing();
+    let routes = Routes::of_structure(&standing.structure);
+    let view = routes
+        .get(&name)
+        .and_then(|route| view(&admin, &standing, route))
+        .ok_or_else(|| {
+            Problem::from(crate::control::Rejection::from(
+                live::Refusal::UnknownRoute {
+                    route: name,
+                    known: routes.names(),
+                },
+            ))
+        })?;
+    Ok(tagged(standing.revision(), Json(view)))
+}
+
+fn all_routes(admin: &Admin, standing: &Standing) -> Vec<RouteView> {
+    Routes::of_structure(&standing.structure)
+        .iter()
+        .filter_map(|route| view(admin, standing, route))
+        .collect()
+}
+
+fn view(admin: &Admin, standing: &Standing, route: &model::Route) -> Option<RouteView> {
+    let live = standing.live.routes.get(&route.name)?;
+    let touch = standing.touched.get(&route.name);
+    let weights = in_file_order(route, &live.weights);
+    let text = |pick: fn(&Touch) -> &String| touch.map(|touch| pick(touch).clone());
+    Some(RouteView {
+        name: route.name.clone(),
+        stable: route.stable.clone(),
+        weights: weights
+            .into_iter()
+            .map(|(pool, weight)| (pool, weight.into()))
+            .collect(),
+        owner: live.owner.as_str(),
+        state: live.state.as_str(),
+        ramp: None,
+        guard: None,
+        share: shares(admin, route, live),
+        cohort: route.cohort.clone(),
+        max_step: route.max_step,
+        since: text(|touch| &touch.time),
+        actor: text(|touch| &touch.actor),
+        reason: touch.and_then(|touch| touch.reason.clone()),
+    })
+}
+
+fn shares(admin: &Admin, route: &model::Route, live: &LiveRoute) -> Shares {
+    let measured = admin.control.house().shares(&route.name);
+    let pools = || live.weights.keys();
+    let of = |pool: &String| measured.iter().find(|share| share.pool == *pool);
+    Shares {
+        asked: pools()
+            .map(|pool| (pool.clone(), live::Share::of(&live.weights, pool).ratio()))
+            .collect(),
+        users: pools()
+            .map(|pool| (pool.clone(), of(pool).and_then(|share| share.users)))
+            .collect(),
+        requests: pools()
+            .map(|pool| (pool.clone(), of(pool).and_then(|share| share.requests)))
+            .collect(),
+    }
+}
+
+fn pools(admin: &Admin, standing: &Standing) -> Vec<PoolView> {
+    let pools = standing.structure.pools.iter();
+    pools
+        .map(|pool| {
+            let health = admin.control.house().health(&pool.name);
+            PoolView {
+                name: pool.name.to_string(),
+                healthy: health.map(|health| health.healthy),
+                total: health.map(|health| health.total),
+            }
+        })
+        .collect()
+}
+
+/// Targets of a pool.
+#[utoipa::path(get, path = "/api/v1/pools/{name}/targets", tag = "look", params(("name" = String, Path, description = "The pool")),
+    responses((status = 200, body = Vec<TargetView>), (status = "4XX", body = Problem)))]
+pub(super) async fn targets(
+    State(admin): Shared,
+    caller: Caller,
+    Name(name): Name,
+) -> Result<Json<Vec<TargetView>>, Problem> {
+    caller.may(Role::Viewer)?;
+    let standing = admin.control.standing();
+    let targets = admin.control.house().targets(&name);
+    targets.map(Json).ok_or_else(|| {
+        let known: Vec<_> = standing
+            .structure
+            .pools
+            .iter()
+            .map(|pool| &*pool.name)
+            .collect();
+        Problem::missing(format!(
+            "pool `{name}` does not exist; pools are {}",
+            known.join(", ")
+        ))
+    })
+}
+
+/// The last changes, newest first.
+#[utoipa::path(get, path = "/api/v1/history", tag = "look", params(("limit" = Option<usize>, Query, description = "Most entries; 100 when absent")),
+    responses((status = 200, body = Vec<Object>), (status = "4XX", body = Problem)))]
+pub(super) async fn history(
+    State(admin): Shared,
+    caller: Caller,
+    uri: Uri,
+) -> Result<Json<Vec<Entry>>, Problem> {
+    caller.may(Role::Viewer)?;
+    let limit = limit(uri.query().unwrap_or_default())?;
+    let history = admin.control.history(limit).await;
+    history
+        .map(Json)
+        .map_err(|error| Problem::unavailable(format!("the journal cannot be read: {error}")))
+}
+
+fn limit(query: &str) -> Result<usize, Problem> {
+    let wrong = |key: &str, message: String| Err(Problem::invalid(vec![(key.into(), message)]));
+    let mut limit = None;
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if key != "limit" {
+            return wrong(key, "unknown parameter; there is only limit".into());
+        }
+        match value.parse() {
+            Ok(n @ 1..=HISTORY) if limit.is_none() => limit = Some(n),
+            _ => {
+                return wrong(
+                    "limit",
+                    format!("must be one whole number from 1 to {HISTORY}, not `{value}`"),
+                );
+            }
+        }
+    }
+    Ok(limit.unwrap_or(100))
+}

@@ -1,0 +1,99 @@
+//! What control asks and tells the rest of the program, so that it depends on none of it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::facts::Facts;
+use config::live::Live;
+use config::problem::Fault;
+use config::snapshot::{Snapshot, Structure};
+use serde::Serialize;
+use serde_json::Value;
+
+/// The rest of the program. Its functions may block for as long as reading a file takes, no longer.
+pub trait House: Send + Sync + 'static {
+    /// Reads and compiles the file.
+    fn load(&self) -> Result<Structure, Invalid>;
+    /// Compiles a text instead of the file; the name decides the format.
+    fn check(&self, name: &str, text: &str) -> Result<Structure, Invalid>;
+    /// Compiles a structure and a live state.
+    fn compile(&self, structure: Arc<Structure>, live: &Live) -> Result<Snapshot, Fault>;
+    /// Takes a new structure into use, just before it is in force: pools, access logs. Returns what the operator should know.
+    fn applied(&self, structure: &Structure) -> Vec<String>;
+    /// Explains a decision step by step.
+    fn explain(&self, snapshot: &Snapshot, facts: &Facts<'_>) -> Value;
+    /// How many targets of a pool are healthy.
+    fn health(&self, pool: &str) -> Option<Health>;
+    /// The targets of a pool.
+    fn targets(&self, pool: &str) -> Option<Vec<TargetView>>;
+    /// Achieved shares of a route, by pool.
+    fn shares(&self, route: &str) -> Vec<Share>;
+    /// All metrics as Prometheus text.
+    fn metrics(&self) -> String;
+    /// Counts what happened.
+    fn observe(&self, observation: Observation<'_>);
+}
+
+/// A file that is not taken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Invalid {
+    /// For people: every problem with its place.
+    pub text: String,
+    /// For programs: one object a problem.
+    pub problems: Vec<Value>,
+}
+
+/// Healthy targets of a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Health {
+    /// Now.
+    pub healthy: usize,
+    /// Of how many.
+    pub total: usize,
+    /// A minute ago.
+    #[serde(skip)]
+    pub minute_ago: usize,
+}
+
+/// One target.
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct TargetView {
+    /// Where it listens.
+    #[schema(value_type = String)]
+    pub address: SocketAddr,
+    /// `initial`, `healthy` or `unhealthy`.
+    pub state: String,
+    /// Why it takes no requests.
+    pub reason: Option<String>,
+    /// Its part of the pool's requests.
+    pub weight: u32,
+}
+
+/// Achieved part of one pool, 0 to 1; `None` before anything was measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Share {
+    /// The pool.
+    pub pool: String,
+    /// Of users.
+    pub users: Option<f64>,
+    /// Of requests.
+    pub requests: Option<f64>,
+}
+
+/// Something to count.
+pub enum Observation<'a> {
+    /// A snapshot is about to be in force.
+    Published(&'a Snapshot),
+    /// A change took so long from being asked for to being in force.
+    InForce(Duration),
+    /// The file was read again: `applied`, `unchanged`, `held` or `refused`.
+    Reloaded(&'static str),
+    /// A route was rolled back.
+    RolledBack {
+        /// The route.
+        route: &'a str,
+        /// Who asked.
+        actor: &'a str,
+    },
+}

@@ -1,0 +1,54 @@
+//! News for whoever listens: changes, refused files, states of targets.
+
+use serde_json::{Value, json};
+
+use crate::journal::Entry;
+
+/// One piece of news.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notice {
+    /// `change`, `config_refused` or `target`.
+    pub event: &'static str,
+    /// The revision, of a change.
+    pub revision: Option<u64>,
+    /// What happened.
+    pub data: Value,
+}
+
+impl Notice {
+    /// A change that is in force.
+    pub(super) fn change(entry: &Entry, durable: bool) -> Self {
+        Self {
+            event: "change",
+            revision: Some(entry.revision),
+            data: json!({
+                "revision": entry.revision,
+                "time": entry.time,
+                "kind": entry.kind,
+                "actor": entry.actor,
+                "reason": entry.reason,
+                "config_digest": entry.config_digest,
+                "durable": durable,
+                "routes": entry.delta.routes,
+            }),
+        }
+    }
+
+    /// A file that was not taken.
+    pub(super) fn refused(actor: &str, problems: &[Value]) -> Self {
+        Self {
+            event: "config_refused",
+            revision: None,
+            data: json!({ "actor": actor, "problems": problems }),
+        }
+    }
+
+    /// A target that came to another state.
+    pub fn target(pool: &str, address: &str, state: &str, reason: Option<&str>) -> Self {
+        Self {
+            event: "target",
+            revision: None,
+            data: json!({ "pool": pool, "address": address, "state": state, "reason": reason }),
+        }
+    }
+}

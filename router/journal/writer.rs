@@ -1,0 +1,150 @@
+//! A thread that owns the journal's file, so that a slow disk stalls nobody who can do without it.
+//!
+//! A write can be withdrawn while it hangs: then it is undone as soon as the disk answers, and was never part of the journal.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use tokio::sync::oneshot;
+
+use super::{Entry, JournalFile};
+
+/// The way to the thread.
+pub struct Writer {
+    jobs: mpsc::Sender<Job>,
+    thread: JoinHandle<()>,
+}
+
+/// A write under way.
+pub struct Pending {
+    stage: Arc<AtomicU8>,
+    reply: oneshot::Receiver<Result<(), Undurable>>,
+}
+
+/// A change that is not on disk.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the journal in `{folder}` cannot be written: {cause}")]
+pub struct Undurable {
+    /// The state folder.
+    pub folder: String,
+    /// What the system says.
+    pub cause: String,
+}
+
+struct Job {
+    entries: Vec<Entry>,
+    stage: Arc<AtomicU8>,
+    reply: oneshot::Sender<Result<(), Undurable>>,
+}
+
+const OPEN: u8 = 0;
+const WRITTEN: u8 = 1;
+const WITHDRAWN: u8 = 2;
+
+const WITHDRAWN_TEXT: &str = "the change was withdrawn";
+
+impl Writer {
+    /// Starts the thread; it ends when the writer is dropped and everything asked for is done.
+    pub fn start(journal: JournalFile) -> std::io::Result<Self> {
+        let (jobs, inbox) = mpsc::channel();
+        let thread = std::thread::Builder::new()
+            .name("kanaria-journal".into())
+            .spawn(move || work(journal, &inbox))?;
+        Ok(Self { jobs, thread })
+    }
+
+    /// Asks for `entries` to be written, all or none.
+    pub fn append(&self, entries: Vec<Entry>) -> Pending {
+        let stage = Arc::new(AtomicU8::new(OPEN));
+        let (reply, answer) = oneshot::channel();
+        let job = Job {
+            entries,
+            stage: Arc::clone(&stage),
+            reply,
+        };
+        // A thread that is gone drops the job, and the waiting end learns it from the closed channel.
+        drop(self.jobs.send(job));
+        Pending {
+            stage,
+            reply: answer,
+        }
+    }
+
+    /// Ends the thread after everything asked for, and gives the state folder free. It blocks.
+    pub fn close(self) {
+        drop(self.jobs);
+        if self.thread.join().is_err() {
+            tracing::error!("the journal's thread ended by a defect of the router");
+        }
+    }
+}
+
+impl Pending {
+    /// Waits until the entries are on disk, or cannot be.
+    pub async fn settled(&mut self) -> Result<(), Undurable> {
+        (&mut self.reply)
+            .await
+            .unwrap_or_else(|_| Err(Undurable::gone()))
+    }
+
+    /// Gives up waiting. The entries count as never written, unless they were on disk already.
+    pub async fn withdraw(mut self) -> Result<(), Undurable> {
+        let withdrawn =
+            self.stage
+                .compare_exchange(OPEN, WITHDRAWN, Ordering::AcqRel, Ordering::Acquire);
+        match withdrawn {
+            Ok(_) => Err(Undurable {
+                folder: "state_dir".into(),
+                cause: "the disk did not answer in time".into(),
+            }),
+            Err(_) => self.settled().await,
+        }
+    }
+}
+
+impl Undurable {
+    fn gone() -> Self {
+        Self {
+            folder: "state_dir".into(),
+            cause: "the journal is closed".into(),
+        }
+    }
+}
+
+fn work(mut journal: JournalFile, inbox: &mpsc::Receiver<Job>) {
+    while let Ok(job) = inbox.recv() {
+        let outcome = write(&mut journal, &job);
+        drop(job.reply.send(outcome));
+    }
+}
+
+fn write(journal: &mut JournalFile, job: &Job) -> Result<(), Undurable> {
+    if job.stage.load(Ordering::Acquire) == WITHDRAWN {
+        return Err(undurable(journal, WITHDRAWN_TEXT.into()));
+    }
+    let staged = match journal.stage(&job.entries) {
+        Ok(staged) => staged,
+        Err(error) => {
+            journal.retract();
+            return Err(undurable(journal, error.to_string()));
+        }
+    };
+    let written = job
+        .stage
+        .compare_exchange(OPEN, WRITTEN, Ordering::AcqRel, Ordering::Acquire);
+    if written.is_err() {
+        journal.retract();
+        return Err(undurable(journal, WITHDRAWN_TEXT.into()));
+    }
+    journal.commit(&staged, &job.entries);
+    Ok(())
+}
+
+fn undurable(journal: &JournalFile, cause: String) -> Undurable {
+    Undurable {
+        folder: journal.folder().display().to_string(),
+        cause,
+    }
+}

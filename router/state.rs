@@ -1,0 +1,285 @@
+//! The live state at start: what the journal knows, what the file says, and what to do when the journal says nothing.
+//!
+//! It blocks, and runs once, before traffic is accepted.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use config::live::{self, Change, Held, Live, Routes};
+use config::snapshot::Structure;
+
+use crate::journal::{Entry, Found, JournalFile, Kind, OpenError, replay_all};
+
+/// Where the state at start came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// There was a journal, and it was read.
+    Kept,
+    /// There was none, and the file requires one: every route at 100 % stable, latched.
+    Missing,
+    /// There was none: the file's weights.
+    New,
+    /// There was one that cannot be read: every route at 100 % stable, latched.
+    Unreadable,
+}
+
+impl Origin {
+    /// The word in answers.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Missing => "missing",
+            Self::New => "new",
+            Self::Unreadable => "unreadable",
+        }
+    }
+
+    fn reason(&self) -> Option<String> {
+        match self {
+            Self::Kept | Self::New => None,
+            Self::Missing => Some("no state was there, and one is required".into()),
+            Self::Unreadable => Some("the state could not be read".into()),
+        }
+    }
+}
+
+/// The last change of a route: when, by whom and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Touch {
+    /// The revision it made.
+    pub revision: u64,
+    /// When.
+    pub time: String,
+    /// Who.
+    pub actor: String,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// The state to start with.
+pub struct Beginning {
+    /// The state.
+    pub live: Live,
+    /// Where it came from.
+    pub origin: Origin,
+    /// The journal, for what comes.
+    pub journal: JournalFile,
+    /// What could not be written yet.
+    pub unwritten: Vec<Entry>,
+    /// Last change by route.
+    pub touched: BTreeMap<String, Touch>,
+    /// Routes whose changed block was not applied.
+    pub held: Vec<Held>,
+    /// What the operator should know, in sentences for the log.
+    pub notes: Vec<String>,
+}
+
+/// Takes `folder` into use and works out the state that `structure` starts with; `time` is now, RFC 3339.
+pub fn begin(folder: &Path, structure: &Structure, time: &str) -> Result<Beginning, OpenError> {
+    let opened = JournalFile::open(folder)?;
+    let (mut journal, mut notes) = (opened.journal, opened.notes);
+    let mut outset = outset(opened.found, structure, &mut notes);
+    let change = outset.change;
+    notes.extend(change.notes);
+    let mut unwritten = Vec::new();
+    if change.live.revision != outset.before.revision {
+        let entry = Entry {
+            revision: change.live.revision,
+            time: time.to_owned(),
+            kind: Kind::Start,
+            actor: "file".into(),
+            reason: outset.origin.reason(),
+            config_digest: structure.digest.to_string(),
+            delta: outset.before.delta(&change.live),
+        };
+        if let Err(error) = journal.write(std::slice::from_ref(&entry)) {
+            notes.push(format!(
+                "the state cannot be written to `{}`: {error}; it will be tried again, and changes are refused until then",
+                folder.display()
+            ));
+            unwritten.push(entry.clone());
+        }
+        outset.known.push(entry);
+    }
+    Ok(Beginning {
+        live: change.live,
+        origin: outset.origin,
+        journal,
+        unwritten,
+        touched: touched(&outset.known),
+        held: change.held,
+        notes,
+    })
+}
+
+/// What is known of the state before the start, and what the start makes of it.
+struct Outset {
+    before: Live,
+    known: Vec<Entry>,
+    change: Change,
+    origin: Origin,
+}
+
+fn outset(found: Found, structure: &Structure, notes: &mut Vec<String>) -> Outset {
+    let routes = Routes::of_structure(structure);
+    let (live, origin) = match found {
+        Found::Entries(known) => {
+            let before = replay_all(&known);
+            return Outset {
+                change: followed(&before, &known, structure),
+                before,
+                known,
+                origin: Origin::Kept,
+            };
+        }
+        Found::Nothing if structure.server.require_state => {
+            notes.push("there is no state and server.require_state is true: every route starts at 100 % stable, latched until `kanaria resume`".into());
+            (live::all_stable(&routes, 0), Origin::Missing)
+        }
+        Found::Nothing => {
+            notes.push("there is no state yet: routes start with the weights of the file".into());
+            (live::fresh(&routes), Origin::New)
+        }
+        Found::Unreadable { last, why } => {
+            notes.push(format!("the state cannot be read: {why}. Every route starts at 100 % stable, latched until `kanaria resume`"));
+            (live::all_stable(&routes, last), Origin::Unreadable)
+        }
+    };
+    Outset {
+        before: Live::default(),
+        known: Vec::new(),
+        change: bare(live),
+        origin,
+    }
+}
+
+fn bare(live: Live) -> Change {
+    Change {
+        live,
+        held: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+/// The state that was, after the file of today. Another file is a revision of its own, also when no weight changes.
+fn followed(before: &Live, known: &[Entry], structure: &Structure) -> Change {
+    let mut change = live::reload(before, &Routes::of_structure(structure));
+    let same_file = known
+        .last()
+        .is_some_and(|entry| *entry.config_digest == *structure.digest);
+    if !same_file && change.live.revision == before.revision {
+        change.live.revision += 1;
+    }
+    change
+}
+
+fn touched(entries: &[Entry]) -> BTreeMap<String, Touch> {
+    let mut touched = BTreeMap::new();
+    entries.iter().for_each(|entry| touch(&mut touched, entry));
+    touched
+}
+
+/// Notes who changed the routes of `entry`.
+pub fn touch(touched: &mut BTreeMap<String, Touch>, entry: &Entry) {
+    for route in entry.delta.routes.keys() {
+        // A checkpoint repeats what others did.
+        if entry.kind == Kind::Checkpoint && touched.contains_key(route) {
+            continue;
+        }
+        let touch = Touch {
+            revision: entry.revision,
+            time: entry.time.clone(),
+            actor: entry.actor.clone(),
+            reason: entry.reason.clone(),
+        };
+        touched.insert(route.clone(), touch);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use config::live::Latch;
+
+    use super::*;
+    use crate::control::fixture::{structure, structure_with};
+
+    const NOW: &str = "2026-11-21T02:00:00Z";
+
+    fn start(folder: &Path, structure: &Structure) -> Beginning {
+        begin(folder, structure, NOW).unwrap()
+    }
+
+    #[test]
+    fn without_a_journal_the_files_weights_start_a_new_state() {
+        let folder = tempfile::tempdir().unwrap();
+        let beginning = start(folder.path(), &structure());
+        assert_eq!(beginning.origin, Origin::New);
+        assert_eq!(beginning.live.revision, 1);
+        assert_eq!(beginning.live.routes["blogs"].weights["ecs"], 5);
+        assert_eq!(beginning.touched["blogs"].actor, "file");
+    }
+
+    #[test]
+    fn the_same_file_again_keeps_the_state_and_its_revision() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = start(folder.path(), &structure()).live;
+        let again = start(folder.path(), &structure());
+        assert_eq!((again.origin, again.live), (Origin::Kept, first));
+    }
+
+    #[test]
+    fn another_file_is_a_revision_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(start(folder.path(), &structure()));
+        let changed = structure_with(&[("blogs", "ec2", &[("ec2", 90), ("ecs", 10)])]);
+        let again = start(folder.path(), &changed);
+        assert_eq!(again.live.revision, 2);
+        assert_eq!(again.live.routes["blogs"].weights["ecs"], 10);
+    }
+
+    #[test]
+    fn a_required_state_that_is_missing_starts_everything_at_stable() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut structure = structure();
+        structure.server.require_state = true;
+        let beginning = start(folder.path(), &structure);
+        assert_eq!(beginning.origin, Origin::Missing);
+        assert_eq!(beginning.live.routes["blogs"].weights["ecs"], 0);
+        assert_eq!(beginning.live.routes["blogs"].state, Latch::RolledBack);
+    }
+
+    #[test]
+    fn an_unreadable_state_starts_everything_at_stable_and_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(start(folder.path(), &structure()));
+        let path = folder.path().join(crate::journal::FILE);
+        fs::write(&path, "{}\n").unwrap();
+        let beginning = start(folder.path(), &structure());
+        assert_eq!(beginning.origin, Origin::Unreadable);
+        assert_eq!(beginning.live.routes["blogs"].weights["ecs"], 0);
+        assert!(
+            beginning.notes[0].starts_with("the state cannot be read"),
+            "{:?}",
+            beginning.notes
+        );
+        drop(beginning);
+        assert_eq!(start(folder.path(), &structure()).origin, Origin::Kept);
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_written_starts_and_keeps_what_is_unwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a-file");
+        fs::write(&path, "").unwrap();
+        let beginning = start(&path.join("state"), &structure());
+        assert_eq!(beginning.unwritten.len(), 1);
+        assert!(
+            beginning
+                .notes
+                .iter()
+                .any(|note| note.contains("cannot be written"))
+        );
+    }
+}
