@@ -2,8 +2,20 @@
 //!
 //! One request: accept → identify → decide → forward → record. One change: source → compile → publish → confirm.
 
+pub mod accept;
+pub mod hygiene;
+pub mod refuse;
+
+pub mod proxy;
+
 pub mod entropy;
+pub mod forward;
+pub mod forwarded;
+pub mod identify;
 pub mod pool;
+pub mod request_id;
+pub mod respond;
+pub mod stamp;
 
 pub mod access_log;
 pub mod metrics;
@@ -17,6 +29,8 @@ pub mod journal;
 pub mod secret;
 pub mod source;
 pub mod state;
+
+pub mod plane;
 
 #[cfg(test)]
 mod testing;

@@ -1,0 +1,152 @@
+//! The connection layer: sockets bound before anything else starts, and every byte of a request let through by us.
+//!
+//! pingora's own listeners have no total header deadline, no idle limit, no connection limit and no record of requests
+//! that could not be read; and a port that is taken does not stop them. So we accept ourselves and hand pingora one
+//! checked request at a time.
+
+mod connection;
+mod gauge;
+mod head;
+mod linger;
+mod serve;
+mod wire;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::ids::ListenerId;
+use config::snapshot::Listener;
+use pingora_core::server::ShutdownWatch;
+use pingora_proxy::HttpProxy;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::sync::watch;
+
+pub use connection::Connection;
+pub use gauge::Gauge;
+pub use wire::Wire;
+
+use crate::metrics::Metrics;
+use crate::proxy::Proxy;
+use crate::refuse::Refuser;
+
+/// Connections waiting to be accepted, as many as the system allows.
+const BACKLOG: i32 = 65_535;
+
+/// A bound socket of a listener.
+pub struct Bound {
+    /// The listener.
+    pub listener: Listener,
+    /// The address, with the port the system chose when the file says 0.
+    pub address: SocketAddr,
+    socket: TcpListener,
+}
+
+/// Binds `listener`, or says why that is not possible.
+pub fn bind(listener: &Listener) -> io::Result<Bound> {
+    let domain = if listener.bind.is_ipv4() {
+        Domain::IPV4
+    } else {
+        Domain::IPV6
+    };
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&listener.bind.into())?;
+    socket.listen(BACKLOG)?;
+    let socket = TcpListener::from(socket);
+    Ok(Bound {
+        listener: listener.clone(),
+        address: socket.local_addr()?,
+        socket,
+    })
+}
+
+/// Everything that accepts.
+pub struct Edge {
+    service: Arc<serve::Service>,
+    gauge: Arc<Gauge>,
+    metrics: Arc<Metrics>,
+    cut: watch::Receiver<bool>,
+}
+
+impl Edge {
+    /// An edge that hands requests to `proxy`, stops accepting when `shutdown` turns true, and cuts what is left when `cut` does.
+    pub fn new(
+        proxy: Arc<HttpProxy<Proxy>>,
+        refuser: Refuser,
+        metrics: Arc<Metrics>,
+        shutdown: ShutdownWatch,
+        cut: watch::Receiver<bool>,
+    ) -> Self {
+        let service = Arc::new(serve::Service {
+            proxy,
+            refuser,
+            shutdown,
+        });
+        Self {
+            service,
+            gauge: Arc::default(),
+            metrics,
+            cut,
+        }
+    }
+
+    /// How many connections are open.
+    pub fn gauge(&self) -> &Arc<Gauge> {
+        &self.gauge
+    }
+
+    /// Accepts on `bound` until the shutdown; connections go on by themselves.
+    pub async fn accept(self: Arc<Self>, bound: Bound) -> io::Result<()> {
+        let socket = tokio::net::TcpListener::from_std(bound.socket)?;
+        let mut shutdown = self.service.shutdown.clone();
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                _ = shutdown.wait_for(|stopping| *stopping) => return Ok(()),
+                accepted = socket.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => self.start(bound.listener.id, bound.address, stream, peer),
+                Err(error) => {
+                    // Out of file descriptors, mostly: closing connections will help, spinning will not.
+                    tracing::error!("listener {}: cannot accept: {error}", bound.listener.name);
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    fn start(
+        &self,
+        listener: ListenerId,
+        local: SocketAddr,
+        stream: tokio::net::TcpStream,
+        peer: SocketAddr,
+    ) {
+        let published = self.service.refuser.publisher().current();
+        let name = Arc::clone(&published.snapshot.listener(listener).name);
+        let most = published.snapshot.structure.server.max_connections;
+        let Some(open) = self.gauge.enter(most) else {
+            self.metrics.connection_refused(&name);
+            return;
+        };
+        // Only a socket that is already gone refuses this.
+        let _ = stream.set_nodelay(true);
+        let metrics = Arc::clone(&self.metrics);
+        let service = Arc::clone(&self.service);
+        let mut cut = self.cut.clone();
+        tokio::spawn(async move {
+            metrics.connection_opened(&name);
+            let wire = Arc::new(Wire::new(listener, peer, local));
+            let connection = Connection::new(stream, wire, open);
+            tokio::select! {
+                () = serve::serve(connection, service) => {}
+                _ = cut.wait_for(|cut| *cut) => {}
+            }
+            metrics.connection_closed(&name);
+        });
+    }
+}

@@ -1,0 +1,344 @@
+//! A client connection as pingora sees it: one request at a time, of which every byte has been let through by us.
+//!
+//! Between requests the connection belongs to `serve`, which reads and checks the next head. Only then pingora gets the
+//! connection, and reads that head and the body that belongs to it, never a byte of the request after it. So a
+//! pipelined request waits its turn instead of spoiling the one before, an idle connection holds no buffer,
+//! and a head that is refused has never been seen by anyone else.
+
+use std::future::Future;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use async_trait::async_trait;
+use bytes::{Buf, BytesMut};
+use pingora_core::protocols::raw_connect::ProxyDigest;
+use pingora_core::protocols::{
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
+    TimingDigest, UniqueID, UniqueIDType,
+};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep};
+
+use super::gauge::Open;
+use super::linger::linger;
+use super::wire::Wire;
+use crate::hygiene::{Body, Framing};
+
+/// Writes below this many bytes wait for more, so that a head and a small body leave in one system call.
+const GATHER: usize = 4096;
+/// Bytes of a next request kept while the one before is served.
+const READ_AHEAD: usize = 16 * 1024;
+
+/// A client connection.
+#[derive(Debug)]
+pub struct Connection {
+    /// `None` once the rest of a body is being read away by `linger`.
+    socket: Option<TcpStream>,
+    wire: Arc<Wire>,
+    inbound: BytesMut,
+    allowed: Allowed,
+    outbound: BytesMut,
+    quiet: Option<Pin<Box<Sleep>>>,
+    last_byte: Instant,
+    _open: Open,
+}
+
+/// What of the bytes that arrive belongs to the request in progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Allowed {
+    /// The next so many.
+    Bytes(u64),
+    /// All: the body ends by itself, or the connection was upgraded.
+    All,
+}
+
+impl Connection {
+    pub(super) fn new(socket: TcpStream, wire: Arc<Wire>, open: Open) -> Self {
+        Self {
+            socket: Some(socket),
+            wire,
+            inbound: BytesMut::new(),
+            allowed: Allowed::Bytes(0),
+            outbound: BytesMut::new(),
+            quiet: None,
+            last_byte: Instant::now(),
+            _open: open,
+        }
+    }
+
+    /// What everyone may know of this connection.
+    pub fn wire(&self) -> &Arc<Wire> {
+        &self.wire
+    }
+
+    /// Bytes read and not yet let through: between requests, the start of the next one.
+    pub(super) fn waiting(&self) -> &[u8] {
+        &self.inbound
+    }
+
+    /// Waits for bytes and reads them, about `room`; 0 when the client closed. Holds no buffer while it waits for a first byte.
+    ///
+    /// Giving up the wait loses nothing. Readiness may be left over from an earlier read, so only the read itself tells.
+    pub(super) async fn fill(&mut self, room: usize) -> io::Result<usize> {
+        loop {
+            if self.inbound.is_empty() {
+                self.inbound = BytesMut::new();
+                self.outbound = BytesMut::new();
+            }
+            self.socket()?.readable().await?;
+            self.inbound.reserve(room);
+            let socket = self.socket.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+            match socket.try_read_buf(&mut self.inbound) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Drops empty lines in front of a request line (RFC 9112 section 2.2).
+    pub(super) fn skip_empty_lines(&mut self) {
+        while self.inbound.starts_with(b"\r\n") {
+            self.inbound.advance(2);
+        }
+    }
+
+    /// Lets a checked head of `length` bytes through, and the body that `framing` says belongs to it.
+    pub(super) fn admit(&mut self, length: usize, framing: Framing) {
+        self.allowed = match framing {
+            Framing { upgrade: true, .. }
+            | Framing {
+                body: Body::Chunked,
+                ..
+            } => Allowed::All,
+            Framing {
+                body: Body::Length(body),
+                ..
+            } => Allowed::Bytes(body + length as u64),
+        };
+        self.last_byte = Instant::now();
+        self.quiet = None;
+    }
+
+    /// Sends an answer of ours to a head that was refused, and closes once the client had time to read it.
+    pub(super) async fn refuse(mut self, answer: &[u8]) {
+        self.allowed = Allowed::All;
+        self.wire.add_received(self.inbound.len());
+        if let Ok(socket) = self.socket_mut()
+            && socket.write_all(answer).await.is_ok()
+        {
+            self.wire.add_sent(answer.len());
+        }
+    }
+
+    fn socket(&self) -> io::Result<&TcpStream> {
+        self.socket
+            .as_ref()
+            .ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    fn socket_mut(&mut self) -> io::Result<&mut TcpStream> {
+        self.socket
+            .as_mut()
+            .ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    fn received(&mut self, bytes: usize) {
+        self.wire.add_received(bytes);
+        if let Allowed::Bytes(left) = &mut self.allowed {
+            *left -= bytes as u64;
+        }
+        self.last_byte = Instant::now();
+    }
+
+    fn poll_inbound(&mut self, buffer: &mut ReadBuf<'_>, most: usize) -> usize {
+        let length = self.inbound.len().min(most);
+        buffer.put_slice(&self.inbound[..length]);
+        self.inbound.advance(length);
+        length
+    }
+
+    fn poll_socket(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+        most: usize,
+    ) -> Poll<io::Result<usize>> {
+        let mut part = ReadBuf::new(buffer.initialize_unfilled_to(most));
+        ready!(Pin::new(self.socket_mut()?).poll_read(context, &mut part))?;
+        let length = part.filled().len();
+        buffer.advance(length);
+        Poll::Ready(Ok(length))
+    }
+
+    /// The request is complete: nothing more is let through, but a client that goes away is noticed.
+    fn poll_ahead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.inbound.len() < READ_AHEAD {
+            let mut space = [0; 2048];
+            let mut part = ReadBuf::new(&mut space);
+            ready!(Pin::new(self.socket_mut()?).poll_read(context, &mut part))?;
+            if part.filled().is_empty() {
+                // A client that closed its side behind a next request still waits for the answers.
+                return if self.inbound.is_empty() {
+                    Poll::Ready(Ok(()))
+                } else {
+                    Poll::Pending
+                };
+            }
+            self.inbound.extend_from_slice(part.filled());
+        }
+        Poll::Pending
+    }
+
+    fn poll_quiet(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let limit = self.wire.quiet_limit();
+        if limit.is_zero() {
+            return Poll::Pending;
+        }
+        let deadline = self.last_byte + limit;
+        let timer = self
+            .quiet
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if timer.deadline() != deadline {
+            timer.as_mut().reset(deadline);
+        }
+        ready!(timer.as_mut().poll(context));
+        self.wire.expire();
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Writes what was gathered and `more` behind it; how much of `more` went, or 0 when nothing was left to write.
+    fn poll_send(&mut self, context: &mut Context<'_>, more: &[u8]) -> Poll<io::Result<usize>> {
+        while !self.outbound.is_empty() || !more.is_empty() {
+            let parts = [io::IoSlice::new(&self.outbound), io::IoSlice::new(more)];
+            let socket = self.socket.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+            let sent = ready!(Pin::new(socket).poll_write_vectored(context, &parts))?;
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.last_byte = Instant::now();
+            let gathered = self.outbound.len();
+            self.outbound.advance(sent.min(gathered));
+            if sent > gathered {
+                return Poll::Ready(Ok(sent - gathered));
+            }
+        }
+        Poll::Ready(Ok(0))
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let most = match self.allowed {
+            Allowed::Bytes(0) => {
+                let ahead = self.poll_ahead(context);
+                return if ahead.is_ready() {
+                    ahead
+                } else {
+                    self.poll_quiet(context)
+                };
+            }
+            Allowed::Bytes(left) => buffer
+                .remaining()
+                .min(usize::try_from(left).unwrap_or(usize::MAX)),
+            Allowed::All => buffer.remaining(),
+        };
+        let read = if self.inbound.is_empty() {
+            self.poll_socket(context, buffer, most)
+        } else {
+            Poll::Ready(Ok(self.poll_inbound(buffer, most)))
+        };
+        match read {
+            Poll::Ready(Ok(length)) => {
+                self.received(length);
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => self.poll_quiet(context),
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let taken = if self.outbound.len() + bytes.len() <= GATHER {
+            self.outbound.extend_from_slice(bytes);
+            bytes.len()
+        } else {
+            ready!(self.poll_send(context, bytes))?
+        };
+        self.wire.add_sent(taken);
+        Poll::Ready(Ok(taken))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send(context, &[]))?;
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send(context, &[]))?;
+        Pin::new(self.socket_mut()?).poll_shutdown(context)
+    }
+}
+
+/// Closing with unread bytes resets the connection, and a reset can overtake our answer: read them away first.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let unread = self.allowed != Allowed::Bytes(0) || !self.inbound.is_empty();
+        if let (true, Some(socket), Ok(runtime)) = (
+            unread,
+            self.socket.take(),
+            tokio::runtime::Handle::try_current(),
+        ) {
+            runtime.spawn(linger(socket));
+        }
+    }
+}
+
+#[async_trait]
+impl Shutdown for Connection {
+    async fn shutdown(&mut self) {
+        // The client may be gone already; there is nobody to tell.
+        let _ = AsyncWriteExt::shutdown(self).await;
+    }
+}
+
+impl UniqueID for Connection {
+    fn id(&self) -> UniqueIDType {
+        self.socket.as_ref().map_or(-1, AsRawFd::as_raw_fd)
+    }
+}
+
+impl Ssl for Connection {}
+impl Peek for Connection {}
+
+impl GetTimingDigest for Connection {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        Vec::new()
+    }
+}
+
+impl GetProxyDigest for Connection {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        None
+    }
+}
+
+/// Addresses are in `Wire`.
+impl GetSocketDigest for Connection {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        None
+    }
+}

@@ -1,0 +1,84 @@
+//! One client connection from accept to close: head after head, each handed to the proxy when it passed.
+
+use std::sync::Arc;
+
+use pingora_core::apps::HttpServerApp;
+use pingora_core::protocols::http::ServerSession;
+use pingora_core::server::ShutdownWatch;
+use pingora_proxy::HttpProxy;
+
+use super::connection::Connection;
+use super::head::{self, Next};
+use crate::hygiene::Framing;
+use crate::proxy::Proxy;
+use crate::record::Cause;
+use crate::refuse::Refuser;
+
+/// What a connection needs besides itself.
+pub(super) struct Service {
+    pub(super) proxy: Arc<HttpProxy<Proxy>>,
+    pub(super) refuser: Refuser,
+    pub(super) shutdown: ShutdownWatch,
+}
+
+/// Serves `connection` to its end.
+pub(super) async fn serve(mut connection: Connection, service: Arc<Service>) {
+    let mut shutdown = service.shutdown.clone();
+    loop {
+        // A log that may not lose a line holds up the next request, not the ones it has to tell of.
+        service.refuser.recorder().ready().await;
+        let published = service.refuser.publisher().current();
+        let server = &published.snapshot.structure.server;
+        match head::next(
+            &mut connection,
+            &server.limits,
+            &server.timeouts,
+            &mut shutdown,
+        )
+        .await
+        {
+            Next::Nothing => return,
+            Next::Refused(cause) => {
+                let refusal =
+                    service
+                        .refuser
+                        .refusal(connection.wire(), connection.waiting(), cause);
+                connection.refuse(&refusal.answer).await;
+                service.refuser.record(refusal);
+                return;
+            }
+            Next::Head(length, framing) => {
+                match one(connection, length, framing, &service, &shutdown).await {
+                    Some(kept) => connection = kept,
+                    None => return,
+                }
+            }
+        }
+    }
+}
+
+/// Has one request served; the connection comes back when it can take another one.
+async fn one(
+    mut connection: Connection,
+    length: usize,
+    framing: Framing,
+    service: &Service,
+    shutdown: &ShutdownWatch,
+) -> Option<Connection> {
+    let wire = Arc::clone(connection.wire());
+    connection.admit(length, framing);
+    let mut session = ServerSession::new_http1(Box::new(connection));
+    session.set_keepalive((!*shutdown.borrow()).then_some(0));
+    let served = service.proxy.process_new_http(session, shutdown).await;
+    if !wire.met() {
+        // pingora answered 400 to a head that had passed here; it is a request all the same.
+        let refusal = service.refuser.refusal(&wire, &[], Cause::BadRequest);
+        service.refuser.record(refusal);
+    }
+    let (stream, _) = served?.consume();
+    stream
+        .into_any()
+        .downcast()
+        .ok()
+        .map(|connection| *connection)
+}

@@ -1,0 +1,116 @@
+//! What a connection and the request on it share: addresses that stay, counters and times that change.
+//!
+//! The connection itself is inside pingora while a request runs; this is what the rest may look at, also after a panic.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant, SystemTime};
+
+use config::ids::ListenerId;
+
+/// One client connection, as everyone but its owner sees it.
+#[derive(Debug)]
+pub struct Wire {
+    /// The listener that accepted it.
+    pub listener: ListenerId,
+    /// The client's end.
+    pub peer: SocketAddr,
+    /// Our end.
+    pub local: SocketAddr,
+    opened: Instant,
+    started: AtomicU64,
+    received: AtomicU64,
+    sent: AtomicU64,
+    quiet_limit: AtomicU64,
+    expired: AtomicBool,
+    met: AtomicBool,
+}
+
+impl Wire {
+    pub(super) fn new(listener: ListenerId, peer: SocketAddr, local: SocketAddr) -> Self {
+        Self {
+            listener,
+            peer,
+            local,
+            opened: Instant::now(),
+            started: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            quiet_limit: AtomicU64::new(0),
+            expired: AtomicBool::new(false),
+            met: AtomicBool::new(false),
+        }
+    }
+
+    /// The first byte of a request is here: its clock and its counters start.
+    pub(super) fn start_request(&self) {
+        self.started
+            .store(self.opened.elapsed().as_micros() as u64, Relaxed);
+        self.received.store(0, Relaxed);
+        self.sent.store(0, Relaxed);
+        self.limit_quiet(Duration::ZERO);
+        self.expired.store(false, Relaxed);
+        self.met.store(false, Relaxed);
+    }
+
+    /// Whether the request in progress has met `meet`.
+    pub(super) fn met(&self) -> bool {
+        self.met.load(Relaxed)
+    }
+
+    pub(super) fn add_received(&self, bytes: usize) {
+        self.received.fetch_add(bytes as u64, Relaxed);
+    }
+
+    pub(super) fn add_sent(&self, bytes: usize) {
+        self.sent.fetch_add(bytes as u64, Relaxed);
+    }
+
+    pub(super) fn quiet_limit(&self) -> Duration {
+        Duration::from_micros(self.quiet_limit.load(Relaxed))
+    }
+
+    pub(super) fn expire(&self) {
+        self.expired.store(true, Relaxed);
+    }
+
+    /// An exchange takes the request on, and will write it down.
+    pub fn meet(&self) {
+        self.met.store(true, Relaxed);
+    }
+
+    /// From now on the request fails when no byte passes in either direction for `limit`; zero switches it off.
+    ///
+    /// For upgraded connections: pingora's own timeouts see one direction only.
+    pub fn limit_quiet(&self, limit: Duration) {
+        self.quiet_limit.store(limit.as_micros() as u64, Relaxed);
+    }
+
+    /// Whether the limit of `limit_quiet` ended the request.
+    pub fn expired(&self) -> bool {
+        self.expired.load(Relaxed)
+    }
+
+    /// Time since the first byte of the request.
+    pub fn elapsed(&self) -> Duration {
+        self.opened
+            .elapsed()
+            .saturating_sub(Duration::from_micros(self.started.load(Relaxed)))
+    }
+
+    /// When the first byte of the request was read.
+    pub fn started(&self) -> SystemTime {
+        let now = SystemTime::now();
+        now.checked_sub(self.elapsed()).unwrap_or(now)
+    }
+
+    /// Bytes of the request read so far: head and body.
+    pub fn received(&self) -> u64 {
+        self.received.load(Relaxed)
+    }
+
+    /// Bytes of the answer written so far: head and body.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Relaxed)
+    }
+}

@@ -1,0 +1,271 @@
+use super::*;
+
+fn limits() -> Limits {
+    Limits::default()
+}
+
+#[track_caller]
+fn check_head(head: &str, expect: Result<Framing, Cause>) {
+    check_bytes(head.replace('\n', "\r\n").as_bytes(), expect);
+}
+
+#[track_caller]
+fn check_bytes(head: &[u8], expect: Result<Framing, Cause>) {
+    assert_eq!(check(head, &limits()), expect, "{}", head.escape_ascii());
+}
+
+const fn length(length: u64) -> Result<Framing, Cause> {
+    Ok(Framing {
+        body: Body::Length(length),
+        upgrade: false,
+    })
+}
+
+const BAD: Result<Framing, Cause> = Err(Cause::BadRequest);
+
+#[test]
+fn plain_requests_pass() {
+    check_head("GET / HTTP/1.1\nHost: a\n\n", length(0));
+    check_head("GET /a?b=c HTTP/1.0\n\n", length(0));
+    check_head(
+        "POST / HTTP/1.1\nHost: a.example:8080\nContent-Length: 12\n\n",
+        length(12),
+    );
+    check_head(
+        "POST / HTTP/1.1\nhost: [::1]:80\ncontent-length:0012  \n\n",
+        length(12),
+    );
+    check_head("OPTIONS * HTTP/1.1\nHost: a\n\n", length(0));
+    check_head("GET http://a/b HTTP/1.1\nHost: A\n\n", length(0));
+    check_head(
+        "MY-METHOD / HTTP/1.1\nHost: a\nX_Custom: fine\nX: \t tab\t\n\n",
+        length(0),
+    );
+    check_bytes(
+        b"GET /\xe3\x81\x82 HTTP/1.1\r\nHost: a\r\nX: \xff\xfe\r\n\r\n",
+        length(0),
+    );
+}
+
+#[test]
+fn a_chunked_body_is_seen() {
+    let chunked = Ok(Framing {
+        body: Body::Chunked,
+        upgrade: false,
+    });
+    check_head(
+        "POST / HTTP/1.1\nHost: a\nTransfer-Encoding: Chunked\n\n",
+        chunked,
+    );
+}
+
+#[test]
+fn an_upgrade_is_seen_only_when_both_fields_ask_for_it() {
+    let upgrade = Ok(Framing {
+        body: Body::Length(0),
+        upgrade: true,
+    });
+    check_head(
+        "GET / HTTP/1.1\nHost: a\nUpgrade: websocket\nConnection: keep-alive, Upgrade\n\n",
+        upgrade,
+    );
+    check_head("GET / HTTP/1.1\nHost: a\nUpgrade: websocket\n\n", length(0));
+    check_head(
+        "GET / HTTP/1.0\nHost: a\nUpgrade: websocket\nConnection: upgrade\n\n",
+        length(0),
+    );
+}
+
+#[test]
+fn request_lines_that_are_not_one_are_refused() {
+    for line in [
+        "",
+        "GET",
+        "GET /",
+        "GET  / HTTP/1.1",
+        "GET / HTTP/1.1 ",
+        " GET / HTTP/1.1",
+        "GET / a HTTP/1.1",
+        "GET\t/\tHTTP/1.1",
+        "GET foo HTTP/1.1",
+        "GET * HTTP/1.1",
+        "get / HTTP/1.1",
+        "G(T / HTTP/1.1",
+        "GET /\u{1} HTTP/1.1",
+        "GET /a#b HTTP/1.1",
+        "GET / http/1.1",
+        "GET / HTTP/1.1x",
+        "GET / HTTP/11",
+        "GET ftp://a/ HTTP/1.1",
+    ] {
+        check_head(&format!("{line}\nHost: a\n\n"), BAD);
+    }
+    check_bytes(b"GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n", BAD);
+}
+
+#[test]
+fn other_versions_and_methods_we_do_not_carry_are_named() {
+    for version in ["HTTP/2.0", "HTTP/1.2", "HTTP/0.9", "HTTP/3.0"] {
+        check_head(
+            &format!("GET / {version}\nHost: a\n\n"),
+            Err(Cause::VersionNotSupported),
+        );
+    }
+    for method in ["TRACE /", "CONNECT a:443"] {
+        check_head(
+            &format!("{method} HTTP/1.1\nHost: a\n\n"),
+            Err(Cause::MethodNotAllowed),
+        );
+    }
+}
+
+#[test]
+fn fields_that_two_readers_could_read_differently_are_refused() {
+    for field in [
+        "X",
+        ": x",
+        "X : y",
+        "X\t: y",
+        " X: y",
+        "\tfolded",
+        "X: a\u{0}b",
+        "X: a\u{7f}",
+        "X\u{0}: y",
+        "X(: y",
+        "X: a\u{1}b",
+        "Content-Length: 1\nContent-Length: 1",
+        "Content-Length: 1\nContent-Length: 2",
+        "Content-Length: 1, 1",
+        "Content-Length: +1",
+        "Content-Length: 0x1",
+        "Content-Length: -1",
+        "Content-Length:",
+        "Content-Length: 1 1",
+        "Content-Length: 9999999999999999999",
+        "Content_Length: 1",
+        "Content-Length: 1\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\nTransfer-Encoding: identity",
+        "Transfer_Encoding: chunked",
+        "Host: b",
+        "Host: a",
+    ] {
+        check_head(&format!("POST / HTTP/1.1\nHost: a\n{field}\n\n"), BAD);
+    }
+}
+
+#[test]
+fn a_transfer_coding_that_would_be_lost_on_the_way_is_refused() {
+    for coding in [
+        "gzip, chunked",
+        "identity",
+        "chunked, identity",
+        "xchunked",
+        "chunked;q=1",
+        "gzip",
+        "\u{b}chunked",
+    ] {
+        let expect = if coding.starts_with('\u{b}') {
+            BAD
+        } else {
+            Err(Cause::NotImplemented)
+        };
+        check_head(
+            &format!("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: {coding}\n\n"),
+            expect,
+        );
+    }
+    check_head(
+        "POST / HTTP/1.0\nHost: a\nTransfer-Encoding: chunked\n\n",
+        BAD,
+    );
+}
+
+#[test]
+fn a_request_names_exactly_one_host() {
+    for head in [
+        "GET / HTTP/1.1\n\n",
+        "GET / HTTP/1.1\nHost:\n\n",
+        "GET / HTTP/1.1\nHost: a b\n\n",
+        "GET / HTTP/1.1\nHost: a/b\n\n",
+        "GET / HTTP/1.1\nHost: user@a\n\n",
+        "GET http://a/ HTTP/1.1\nHost: b\n\n",
+        "GET http:/// HTTP/1.1\nHost: a\n\n",
+        "GET http://u@a/ HTTP/1.1\nHost: u@a\n\n",
+        "GET http://a/ HTTP/1.1\n\n",
+    ] {
+        check_head(head, BAD);
+    }
+}
+
+#[test]
+fn only_cr_lf_ends_a_line() {
+    check_bytes(b"GET / HTTP/1.1\nHost: a\n\n", BAD);
+    check_bytes(b"GET / HTTP/1.1\r\nHost: a\n\r\n", BAD);
+    check_bytes(b"GET / HTTP/1.1\r\nHost: a\rX: y\r\n\r\n", BAD);
+    check_bytes(b"GET / HTTP/1.1\r\nHost: a\r\r\n\r\n", BAD);
+}
+
+#[test]
+fn each_limit_has_its_status() {
+    let long = "a".repeat(17 * 1024);
+    check_head(
+        &format!("GET /{long} HTTP/1.1\nHost: a\n\n"),
+        Err(Cause::UriTooLong),
+    );
+    check_head(
+        &format!("GET / HTTP/1.1\nHost: a\nX: {long}\n\n"),
+        Err(Cause::HeaderTooLarge),
+    );
+    let most = format!("X: {}\n", "a".repeat(15 * 1024)).repeat(5);
+    check_head(
+        &format!("GET / HTTP/1.1\nHost: a\n{most}\n"),
+        Err(Cause::HeaderTooLarge),
+    );
+    let many = "X: y\n".repeat(257);
+    check_head(
+        &format!("GET / HTTP/1.1\nHost: a\n{many}\n"),
+        Err(Cause::HeaderTooLarge),
+    );
+    let small = Limits {
+        request_body: config::units::Size(10),
+        ..limits()
+    };
+    let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n";
+    assert_eq!(check(head, &small), Err(Cause::BodyTooLarge));
+}
+
+#[test]
+fn the_end_of_a_head_is_found_wherever_the_reads_were_cut() {
+    let head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\nbody\r\n\r\n";
+    let end = head.len() - 8;
+    for cut in 0..end {
+        assert_eq!(end_of_head(&head[..cut], 0), None);
+        assert_eq!(
+            end_of_head(head, cut.saturating_sub(2)),
+            Some(end),
+            "cut at {cut}"
+        );
+    }
+    assert_eq!(end_of_head(b"GET / HTTP/1.1\nHost: a\n\nx", 0), Some(24));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_panic(bytes: Vec<u8>) {
+        let _ = check(&bytes, &limits());
+        let _ = end_of_head(&bytes, 0);
+    }
+
+    #[test]
+    fn what_passes_is_read_the_same_by_a_second_parser(line in "[A-Z]{1,8} [/a-z]{1,10}", fields in proptest::collection::vec("[A-Za-z-]{1,12}: ?[ -~]{0,12}", 0..6)) {
+        let head = format!("{line} HTTP/1.1\r\nHost: a\r\n{}\r\n", fields.iter().map(|field| format!("{field}\r\n")).collect::<String>());
+        if check(head.as_bytes(), &limits()).is_ok() {
+            let mut space = [httparse::EMPTY_HEADER; 16];
+            let mut request = httparse::Request::new(&mut space);
+            let parsed = request.parse(head.as_bytes()).unwrap();
+            proptest::prop_assert_eq!(parsed, httparse::Status::Complete(head.len()));
+            proptest::prop_assert_eq!(request.headers.len(), fields.len() + 1);
+        }
+    }
+}

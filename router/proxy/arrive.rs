@@ -1,0 +1,184 @@
+//! The head is read: who sent it, what does it say, where does it go.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use config::facts::Facts;
+use http::{HeaderMap, Version, header};
+use pingora_error::{Error, ErrorType, Result};
+use pingora_http::RequestHeader;
+use pingora_proxy::Session;
+
+use super::exchange::{Arrival, Exchange};
+use crate::accept::{Connection, Wire};
+use crate::entropy::Entropy;
+use crate::forward::Journey;
+use crate::identify;
+use crate::record::{Cause, Head};
+use crate::request_id;
+
+impl Exchange {
+    /// Takes in the head. Whatever goes wrong from here on has a line in the log.
+    pub(super) fn arrive(&mut self, session: &mut Session) -> Result<()> {
+        let wire = wire(session).ok_or_else(|| {
+            Error::explain(ErrorType::InternalError, "a connection of another layer")
+        })?;
+        wire.meet();
+        let server = &self.hold.snapshot().structure.server;
+        session.set_read_timeout(Some(server.timeouts.body.0));
+        session.set_write_timeout(Some(server.timeouts.body.0));
+        let head = session.req_header_mut();
+        make_origin_form(head)?;
+        let upgrade = head.headers.contains_key(header::UPGRADE);
+        let trusted = identify::is_trusted(wire.peer.ip(), &server.trusted_proxies);
+        self.arrival = Some(arrival(
+            head,
+            wire,
+            trusted,
+            upgrade,
+            &server.trusted_proxies,
+        ));
+        if expects_more_than_continue(&head.headers) {
+            self.cause = Some(Cause::ExpectationFailed);
+            return Err(Error::explain(ErrorType::HTTPStatus(417), "expectation"));
+        }
+        Ok(())
+    }
+
+    /// Decides where the request goes, by the one snapshot it keeps.
+    pub(super) fn decide(&mut self, session: &Session) {
+        let Some(arrival) = &self.arrival else { return };
+        let head = session.req_header();
+        let snapshot = self.hold.snapshot();
+        let facts = Facts {
+            listener: arrival.wire.listener,
+            method: head.method.as_str(),
+            host: host(head),
+            path: head.uri.path(),
+            query: head.uri.query(),
+            fields: &head.headers,
+            source_ip: arrival.wire.peer.ip(),
+            client_ip: arrival.client,
+            trusted: arrival.trusted,
+            now: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |time| time.as_secs()),
+            fresh: &Entropy,
+        };
+        let decision = snapshot.decide(&facts);
+        self.journey = decision.choice.map(|choice| {
+            let route = snapshot.route(choice.route);
+            Journey::new(choice.pool, route.stable, route.settings.failover)
+        });
+        self.decision = Some(decision);
+    }
+}
+
+fn wire(session: &Session) -> Option<Arc<Wire>> {
+    let stream = session.as_downstream().as_http1()?.stream();
+    stream
+        .as_any()
+        .downcast_ref::<Connection>()
+        .map(|connection| Arc::clone(connection.wire()))
+}
+
+fn arrival(
+    head: &RequestHeader,
+    wire: Arc<Wire>,
+    trusted: bool,
+    upgrade: bool,
+    proxies: &[config::units::Cidr],
+) -> Arrival {
+    let text = |name: &str| head.headers.get(name).map(http::HeaderValue::as_bytes);
+    let request_id = text("x-request-id")
+        .filter(|id| request_id::is_valid(id))
+        .map_or_else(request_id::fresh, |id| {
+            String::from_utf8_lossy(id).into_owned()
+        });
+    let given = head
+        .headers
+        .get("x-amzn-trace-id")
+        .and_then(|value| value.to_str().ok());
+    let trace = request_id::trace(given, SystemTime::now());
+    let forwarded = head
+        .headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .map(http::HeaderValue::as_bytes);
+    let client = identify::client(wire.peer.ip(), proxies, forwarded);
+    let texts = [
+        Some(request_id.as_bytes()),
+        request_id::root(&trace).map(str::as_bytes),
+        Some(head.method.as_str().as_bytes()),
+        Some(host(head).as_bytes()),
+        Some(head.uri.path().as_bytes()),
+        head.uri.query().map(str::as_bytes),
+        text("user-agent"),
+        text("referer"),
+    ];
+    Arrival {
+        head: Head::copy(texts),
+        trace,
+        protocol: protocol(head.version),
+        client,
+        trusted,
+        secure: trusted
+            && text("x-forwarded-proto").is_some_and(|proto| proto.eq_ignore_ascii_case(b"https")),
+        upgrade,
+        request_id,
+        wire,
+    }
+}
+
+/// The host a request names.
+pub(super) fn host(head: &RequestHeader) -> &str {
+    let named = head.headers.get(header::HOST);
+    named
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or_default()
+}
+
+/// A proxy's absolute target becomes the path a server expects (RFC 9112 section 3.2.2).
+///
+/// Hygiene has made sure that it is one of these, and that its authority is the host.
+fn make_origin_form(head: &mut RequestHeader) -> Result<()> {
+    let target = head.raw_path();
+    if target.starts_with(b"/") || target == b"*" {
+        return Ok(());
+    }
+    if !head.headers.contains_key(header::HOST) {
+        let authority = authority(target).to_owned();
+        head.insert_header("Host", authority)?;
+    }
+    head.set_uri(head.uri.clone());
+    Ok(())
+}
+
+/// What stands between `http://` and the path.
+fn authority(target: &[u8]) -> &str {
+    let target = std::str::from_utf8(target).unwrap_or_default();
+    let rest = target.split_once("://").map_or("", |(_, rest)| rest);
+    rest.split(['/', '?']).next().unwrap_or_default()
+}
+
+/// Only `100-continue` is defined (RFC 9110 section 10.1.1).
+fn expects_more_than_continue(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::EXPECT)
+        .iter()
+        .any(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
+const fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2",
+        _ => "HTTP/1.1",
+    }
+}
+
+/// The peer as `X-Forwarded-For` names it: an IPv4 address mapped into IPv6 as the IPv4 address.
+pub(super) fn peer_text(peer: IpAddr) -> String {
+    peer.to_canonical().to_string()
+}

@@ -1,0 +1,128 @@
+//! One request while it is served: the snapshot it keeps to its end, what is known of it, and its record.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use config::decision::{Choice, Decision, Reason};
+
+use crate::accept::Wire;
+use crate::forward::Journey;
+use crate::pool::Lease;
+use crate::publish::Hold;
+use crate::record::{Cause, Head, Record, Recorder, Upstream};
+
+/// One request while it is served.
+pub struct Exchange {
+    pub(super) hold: Hold,
+    recorder: Arc<Recorder>,
+    pub(super) arrival: Option<Arrival>,
+    pub(super) decision: Option<Decision>,
+    pub(super) journey: Option<Journey>,
+    pub(super) lease: Option<Lease>,
+    pub(super) upstream: Option<Upstream>,
+    pub(super) connecting: Option<Instant>,
+    pub(super) sent: Option<Instant>,
+    pub(super) body_received: u64,
+    pub(super) answered: bool,
+    pub(super) cause: Option<Cause>,
+    finished: bool,
+}
+
+/// What is known of a request once its head was read.
+pub(super) struct Arrival {
+    pub(super) wire: Arc<Wire>,
+    pub(super) head: Head,
+    pub(super) request_id: String,
+    pub(super) trace: String,
+    pub(super) protocol: &'static str,
+    pub(super) client: IpAddr,
+    pub(super) trusted: bool,
+    pub(super) secure: bool,
+    pub(super) upgrade: bool,
+}
+
+impl Exchange {
+    pub(super) fn new(hold: Hold, recorder: Arc<Recorder>) -> Self {
+        Self {
+            hold,
+            recorder,
+            arrival: None,
+            decision: None,
+            journey: None,
+            lease: None,
+            upstream: None,
+            connecting: None,
+            sent: None,
+            body_received: 0,
+            answered: false,
+            cause: None,
+            finished: false,
+        }
+    }
+
+    pub(super) fn choice(&self) -> Option<&Choice> {
+        self.decision.as_ref()?.choice.as_ref()
+    }
+
+    /// Writes the request down, once; `status` is what the client was sent.
+    pub(super) fn finish(&mut self, status: Option<u16>) {
+        self.hold.sent();
+        let Some(arrival) = self.arrival.as_mut().filter(|_| !self.finished) else {
+            return;
+        };
+        self.finished = true;
+        let cause = self.cause;
+        let record = Record {
+            started: arrival.wire.started(),
+            duration: arrival.wire.elapsed(),
+            listener: arrival.wire.listener,
+            client_ip: arrival.client,
+            client_port: (arrival.client == arrival.wire.peer.ip())
+                .then(|| arrival.wire.peer.port()),
+            protocol: Some(arrival.protocol),
+            head: std::mem::take(&mut arrival.head),
+            status: status.or_else(|| cause.map(Cause::status)).unwrap_or(0),
+            error: cause,
+            bytes_in: arrival.wire.received(),
+            bytes_out: arrival.wire.sent(),
+            upstream: self.upstream,
+            attempts: self.journey.as_ref().map_or(0, Journey::attempts),
+            decision: served(self.decision, self.journey.as_ref()),
+            switched_from: self.journey.as_ref().and_then(Journey::switched_from),
+        };
+        self.recorder.finish(&record, self.hold.snapshot());
+    }
+
+    pub(super) fn response_timeout(&self) -> Option<Duration> {
+        let pool = self.journey.as_ref()?.serving();
+        Some(self.hold.snapshot().pool(pool).settings.response_timeout.0)
+    }
+}
+
+/// The decision as it was carried out: a pool that stood in has the reason for it.
+fn served(decision: Option<Decision>, journey: Option<&Journey>) -> Option<Decision> {
+    let mut decision = decision?;
+    if let (Some(choice), Some(journey)) = (decision.choice.as_mut(), journey)
+        && journey.switched_from().is_some()
+    {
+        choice.pool = journey.serving();
+        choice.reason = Reason::Failover;
+    }
+    Some(decision)
+}
+
+/// A request that ends without `logging` (a panic, or cut at the end of a drain) is written down all the same.
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if !self.finished {
+            let cut = if std::thread::panicking() {
+                Cause::Internal
+            } else {
+                Cause::Shutdown
+            };
+            self.cause.get_or_insert(cut);
+            self.finish(None);
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! Toward the target: which one, over what connection, with which head.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use config::snapshot::Pool;
+use http::{HeaderName, HeaderValue, header};
+use pingora_core::protocols::{ALPN, Digest};
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_error::{Error, ErrorSource, ErrorType, OrErr, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::Session;
+
+use super::arrive::{host, peer_text};
+use super::authority::Authorities;
+use super::exchange::{Arrival, Exchange};
+use crate::forwarded::{self, Change};
+use crate::pool::Failure;
+use crate::record::{Cause, Upstream};
+
+impl Exchange {
+    /// The next target to try, as pingora wants it.
+    pub(super) fn next_target(
+        &mut self,
+        session: &Session,
+        authorities: &Authorities,
+    ) -> Result<Box<HttpPeer>> {
+        let now = Instant::now();
+        let picked = match self.journey.as_mut() {
+            Some(journey) => journey.next(self.hold.pools(), now),
+            None => Err(Cause::Internal),
+        };
+        let lease = picked.map_err(|cause| self.end(cause))?;
+        let address = lease.address();
+        self.cause = None;
+        self.lease = Some(lease);
+        self.upstream = Some(Upstream {
+            address,
+            connect: None,
+            ttfb: None,
+            status: None,
+        });
+        self.connecting = Some(now);
+        self.peer(address, session, authorities).map(Box::new)
+    }
+
+    /// No connection: nothing was sent, so any request may try another target.
+    pub(super) fn connect_failed(&mut self, mut error: Box<Error>) -> Box<Error> {
+        let (cause, failure) = match error.etype() {
+            ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout => {
+                (Cause::ConnectTimeout, Failure::Timeout)
+            }
+            ErrorType::ConnectRefused => (Cause::ConnectFailed, Failure::Refused),
+            _ => (Cause::ConnectFailed, Failure::Connect),
+        };
+        self.cause = Some(cause);
+        let (Some(lease), Some(journey)) = (self.lease.take(), self.journey.as_mut()) else {
+            return error;
+        };
+        let retries = self
+            .hold
+            .snapshot()
+            .pool(journey.serving())
+            .settings
+            .retries;
+        error.set_retry(journey.connect_failed(lease.address(), cause, retries));
+        lease.failed(failure);
+        error
+    }
+
+    pub(super) fn connected(&mut self, reused: bool, _digest: Option<&Digest>) {
+        if let (Some(upstream), Some(connecting), false) =
+            (self.upstream.as_mut(), self.connecting, reused)
+        {
+            upstream.connect = Some(connecting.elapsed());
+        }
+    }
+
+    /// The head for the target: every field as the client sent it, but for the documented ones.
+    pub(super) fn stamp_request(
+        &mut self,
+        session: &Session,
+        request: &mut RequestHeader,
+    ) -> Result<()> {
+        if let Some(arrival) = &self.arrival {
+            self.set_forwarded(arrival, session.req_header(), request)?;
+            self.set_marks(arrival, request)?;
+            self.strip_cookie(request)?;
+            if arrival.upgrade {
+                arrival
+                    .wire
+                    .limit_quiet(self.response_timeout().unwrap_or(Duration::ZERO));
+            }
+        }
+        self.sent = Some(Instant::now());
+        self.hold.sent();
+        Ok(())
+    }
+
+    /// Counts the body, bounds it, and passes it on.
+    pub(super) fn pass_request_body(
+        &mut self,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+    ) -> Result<()> {
+        if let Some(bytes) = body {
+            self.body_received += bytes.len() as u64;
+            // An empty last part would end a chunked body twice (cloudflare/pingora#935).
+            if end_of_stream && bytes.is_empty() {
+                *body = None;
+            }
+        }
+        let most = self.hold.snapshot().structure.server.limits.request_body.0;
+        if most > 0 && self.body_received > most {
+            return Err(self.end(Cause::BodyTooLarge));
+        }
+        Ok(())
+    }
+
+    /// Takes in the head of the target's answer, before anything of it is passed on.
+    pub(super) fn take_response(&mut self, response: &mut ResponseHeader) -> Result<()> {
+        if response.status.is_informational()
+            && response.status != http::StatusCode::SWITCHING_PROTOCOLS
+        {
+            return Ok(());
+        }
+        let size: usize = response
+            .headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len() + 4)
+            .sum();
+        if size as u64
+            > self
+                .hold
+                .snapshot()
+                .structure
+                .server
+                .limits
+                .response_headers
+                .0
+        {
+            return Err(self.end(Cause::BadResponse));
+        }
+        let status = response.status.as_u16();
+        if let Some(upstream) = self.upstream.as_mut() {
+            upstream.status = Some(status);
+            upstream.ttfb = self.sent.map(|sent| sent.elapsed());
+        }
+        if let Some(lease) = &self.lease {
+            lease.succeeded(status);
+        }
+        remove_nominated(response);
+        Ok(())
+    }
+
+    /// Ends the request for `cause`; the error carries it through pingora.
+    pub(super) fn end(&mut self, cause: Cause) -> Box<Error> {
+        self.cause = Some(cause);
+        let mut error = Error::explain(ErrorType::HTTPStatus(cause.status()), cause.as_str());
+        error.esource = ErrorSource::Internal;
+        error
+    }
+
+    fn peer(
+        &self,
+        address: SocketAddr,
+        session: &Session,
+        authorities: &Authorities,
+    ) -> Result<HttpPeer> {
+        let snapshot = self.hold.snapshot();
+        let Some(journey) = &self.journey else {
+            return Error::e_explain(ErrorType::InternalError, "no pool was chosen");
+        };
+        let pool = snapshot.pool(journey.serving());
+        let mut peer = peer(pool, address, host(session.req_header()));
+        if let Some(path) = pool.settings.tls.as_ref().and_then(|tls| tls.ca.as_deref()) {
+            let certificates = authorities.of(path, &snapshot.structure);
+            peer.options.ca = Some(certificates.or_err(ErrorType::InvalidCert, "pools.*.tls.ca")?);
+        }
+        let upgrade = self.arrival.as_ref().is_some_and(|arrival| arrival.upgrade);
+        // An upgraded connection is bounded in both directions at once by the wire.
+        peer.options.read_timeout = (!upgrade).then_some(pool.settings.response_timeout.0);
+        if self.sent.is_some() {
+            // A retry after a kept connection had died takes a new one: no kept one has this key.
+            static NEXT: AtomicU64 = AtomicU64::new(0);
+            peer.group_key = NEXT.fetch_add(2, Relaxed) | 1;
+        }
+        Ok(peer)
+    }
+
+    fn set_forwarded(
+        &self,
+        arrival: &Arrival,
+        given: &RequestHeader,
+        request: &mut RequestHeader,
+    ) -> Result<()> {
+        let modes = &self.hold.snapshot().structure.server.forwarded;
+        let lines = |name: &str| {
+            given
+                .headers
+                .get_all(name)
+                .iter()
+                .map(HeaderValue::as_bytes)
+        };
+        let wire = &arrival.wire;
+        let proto = if arrival.secure { "https" } else { "http" };
+        let peer = peer_text(wire.peer.ip());
+        let client = forwarded::client(
+            modes.client,
+            arrival.trusted,
+            lines("x-forwarded-for"),
+            &peer,
+        );
+        apply(request, "X-Forwarded-For", client)?;
+        let told = forwarded::told(
+            modes.proto,
+            arrival.trusted,
+            lines("x-forwarded-proto"),
+            proto,
+        );
+        apply(request, "X-Forwarded-Proto", told)?;
+        let port = wire.local.port().to_string();
+        apply(
+            request,
+            "X-Forwarded-Port",
+            forwarded::told(
+                modes.port,
+                arrival.trusted,
+                lines("x-forwarded-port"),
+                &port,
+            ),
+        )?;
+        let told = forwarded::told(
+            modes.host,
+            arrival.trusted,
+            lines("x-forwarded-host"),
+            host(given),
+        );
+        apply(request, "X-Forwarded-Host", told)
+    }
+
+    fn set_marks(&self, arrival: &Arrival, request: &mut RequestHeader) -> Result<()> {
+        let snapshot = self.hold.snapshot();
+        request.insert_header("X-Request-Id", arrival.request_id.as_str())?;
+        request.insert_header("X-Amzn-Trace-Id", arrival.trace.as_str())?;
+        let (Some(decision), Some(choice), Some(journey)) =
+            (&self.decision, self.choice(), &self.journey)
+        else {
+            return Ok(());
+        };
+        let partition = snapshot.partition_name(decision.partition);
+        request.insert_header(
+            snapshot.partition_header().as_str().to_owned(),
+            &**partition,
+        )?;
+        request.insert_header("kanaria-pool", &*snapshot.pool(journey.serving()).name)?;
+        let failed_over = journey.switched_from().is_some();
+        let reason = if failed_over {
+            "failover"
+        } else {
+            choice.reason.as_str()
+        };
+        request.insert_header("kanaria-reason", HeaderValue::from_static(reason))
+    }
+
+    /// Our cookie is nobody else's business; all other cookies stay byte for byte.
+    fn strip_cookie(&self, request: &mut RequestHeader) -> Result<()> {
+        let Some(choice) = self.choice() else {
+            return Ok(());
+        };
+        let route = self.hold.snapshot().route(choice.route);
+        let name = route.settings.sticky.cookie.as_str();
+        let without = |line: &HeaderValue| config::cookie::without(line.as_bytes(), name);
+        if request
+            .headers
+            .get_all(header::COOKIE)
+            .iter()
+            .all(|line| without(line).is_none())
+        {
+            return Ok(());
+        }
+        let lines: Vec<HeaderValue> = request
+            .headers
+            .get_all(header::COOKIE)
+            .iter()
+            .cloned()
+            .collect();
+        request.remove_header(&header::COOKIE);
+        for line in lines {
+            let kept = without(&line).unwrap_or_else(|| line.as_bytes().to_vec());
+            if !kept.is_empty() {
+                request.append_header("Cookie", pingora_http::header_value_from_slice(&kept))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Fields that `Connection` names are for the next hop only, which is us (RFC 9110 section 7.6.1).
+fn remove_nominated(response: &mut ResponseHeader) {
+    let lines = response.headers.get_all(header::CONNECTION).iter();
+    let names: Vec<HeaderName> = lines
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .filter(|name| !matches!(name.as_str(), "close" | "keep-alive" | "upgrade"))
+        .collect();
+    for name in names {
+        response.remove_header(&name);
+    }
+}
+
+fn apply(request: &mut RequestHeader, name: &'static str, change: Change) -> Result<()> {
+    match change {
+        Change::Keep => Ok(()),
+        Change::Remove => {
+            request.remove_header(name);
+            Ok(())
+        }
+        Change::Set(value) => request.insert_header(name, value),
+    }
+}
+
+fn peer(pool: &Pool, address: SocketAddr, host: &str) -> HttpPeer {
+    let settings = &pool.settings;
+    let sni = settings.tls.as_ref().map(|tls| {
+        let named = tls.sni.as_deref();
+        named.unwrap_or_else(|| without_port(host)).to_owned()
+    });
+    let mut peer = HttpPeer::new(address, sni.is_some(), sni.unwrap_or_default());
+    // Pools never share connections, even when they share a target; nor does a pool before and after its TLS settings changed.
+    let mut hasher = DefaultHasher::new();
+    pool.name.hash(&mut hasher);
+    if let Some(tls) = &settings.tls {
+        (&tls.ca, tls.verify, settings.http2).hash(&mut hasher);
+        peer.options.verify_cert = tls.verify;
+        peer.options.verify_hostname = tls.verify;
+    }
+    peer.group_key = hasher.finish() & !1;
+    let options = &mut peer.options;
+    options.connection_timeout = Some(settings.connect_timeout.0);
+    options.total_connection_timeout = Some(settings.connect_timeout.0);
+    options.write_timeout = Some(settings.response_timeout.0);
+    options.idle_timeout = Some(settings.idle_timeout.0);
+    if settings.http2 {
+        options.alpn = ALPN::H2;
+        options.max_h2_streams = 100;
+        options.h2_ping_interval = Some(Duration::from_secs(15));
+    }
+    peer
+}
+
+/// The name in a Host header.
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
