@@ -31,6 +31,11 @@ pub mod source;
 pub mod state;
 
 pub mod plane;
+pub mod run;
+
+pub mod cli;
+pub mod client;
+pub mod demo;
 
 #[cfg(test)]
 mod testing;

@@ -1,0 +1,145 @@
+//! The `kanaria` command: what was typed, carried out, and told.
+//!
+//! Verbs that ask a router answer quickly and once; nothing here knows how a router works.
+//! What is printed is made as text first, so that a closed pipe or a slow terminal cannot stop a change halfway.
+
+mod answers;
+mod arguments;
+mod ask;
+mod execute;
+mod offline;
+mod show;
+mod table;
+mod words;
+
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::Value;
+
+pub use arguments::{
+    Arguments, Change, Explain, Field, HistoryVerb, NotAnArgument, PoolWeight, Remote, Verb,
+    Weights,
+};
+pub use execute::{Surroundings, execute};
+
+/// How a command ended, as the process's exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Code {
+    /// Done.
+    Done = 0,
+    /// Failed.
+    Failed = 1,
+    /// The command line is wrong (`EX_USAGE`).
+    Usage = 64,
+    /// No router answers (`EX_UNAVAILABLE`).
+    Unreachable = 69,
+    /// Not every router did it (`EX_TEMPFAIL`).
+    Partial = 75,
+    /// Not authorized (`EX_NOPERM`).
+    Denied = 77,
+    /// The configuration is invalid (`EX_CONFIG`).
+    Invalid = 78,
+}
+
+impl From<Code> for std::process::ExitCode {
+    fn from(code: Code) -> Self {
+        Self::from(code as u8)
+    }
+}
+
+/// What a command tells.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// How it ended.
+    pub code: Code,
+    /// For standard output.
+    pub out: String,
+    /// For standard error.
+    pub err: String,
+}
+
+impl Outcome {
+    /// Done, with `out` to tell.
+    pub fn done(out: String) -> Self {
+        Self {
+            code: Code::Done,
+            out,
+            err: String::new(),
+        }
+    }
+
+    /// Not done: `complaint` is the line after `kanaria: `.
+    pub fn failed(code: Code, complaint: &str) -> Self {
+        Self {
+            code,
+            out: String::new(),
+            err: format!("kanaria: {complaint}\n"),
+        }
+    }
+}
+
+/// The rest of the program, as far as a command line starts it.
+#[derive(Clone, Copy)]
+pub struct Program {
+    /// Runs the router of a file in the foreground, until a signal ends it.
+    pub run: fn(&Path) -> Code,
+    /// Reads and compiles a file.
+    pub check: fn(&Path) -> Result<Summary, Invalid>,
+    /// The JSON Schema of a file.
+    pub schema: fn() -> Value,
+    /// Explains a request by a file's initial weights: question and answer as the admin API's.
+    pub explain: fn(&Path, &Value) -> Result<Value, Invalid>,
+    /// The `state_dir` of a file.
+    pub state_dir: fn(&Path) -> Result<PathBuf, Invalid>,
+    /// Checks the chain of a journal, which is a file or in a folder.
+    pub verify: fn(&Path) -> Result<Verified, Vec<String>>,
+}
+
+/// What a valid file describes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// First 12 hex digits of SHA-256 of its meaning.
+    pub digest: String,
+    /// Names of the listeners.
+    pub listeners: Vec<String>,
+    /// Names of the pools.
+    pub pools: Vec<String>,
+    /// Names of the routes.
+    pub routes: Vec<String>,
+}
+
+/// All that is wrong with a file, or with what was asked of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Invalid {
+    /// For people: every problem with its place.
+    pub text: String,
+    /// For programs: a list of problems.
+    pub problems: Value,
+}
+
+impl Invalid {
+    /// Everything that is wrong, in order.
+    pub fn of<P: Display + Serialize>(problems: &[P]) -> Self {
+        let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        Self {
+            text: texts.join("\n\n"),
+            problems: serde_json::json!(problems),
+        }
+    }
+}
+
+/// What an intact journal holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Verified {
+    /// Changes written down.
+    pub entries: usize,
+    /// Revision after the first one.
+    pub first_revision: u64,
+    /// Revision after the last one.
+    pub last_revision: u64,
+    /// When the last one was asked for, RFC 3339.
+    pub last_time: String,
+}

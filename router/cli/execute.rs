@@ -1,0 +1,238 @@
+//! From what was typed to what is told: one arm a verb.
+
+use std::path::Path;
+
+use clap::CommandFactory;
+use http::Method;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::arguments::{Arguments, Change, Explain, HistoryVerb, Verb, Weights};
+use super::ask::{Question, Show, ask};
+use super::{Code, Outcome, Program, offline, show};
+use crate::client::{Call, segment};
+use crate::demo;
+
+/// What a command may know of the world besides its arguments.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// Admin APIs of the environment, as `--admin` takes them.
+    pub admin: Option<String>,
+    /// Bearer token of the environment.
+    pub token: Option<String>,
+    /// Whether to color.
+    pub color: bool,
+    /// Columns of the terminal, when standard output is one.
+    pub width: Option<usize>,
+    /// The present moment.
+    pub now: Timestamp,
+    /// How this program was called.
+    pub called: String,
+}
+
+/// Carries out a command line.
+pub fn execute(arguments: Arguments, program: &Program, surroundings: &Surroundings) -> Outcome {
+    let Arguments { verb, remote } = arguments;
+    let question = match verb {
+        Verb::Run { config } => return quiet((program.run)(&config)),
+        Verb::Demo(options) => return demo::demo(&options, program.run, surroundings),
+        Verb::Check { file } => return offline::check(program, &file, remote.json),
+        Verb::Schema => return Outcome::done(offline::pretty(&(program.schema)())),
+        Verb::Completions { shell } => return offline::completions(Arguments::command(), shell),
+        Verb::Man => return offline::manual(Arguments::command()),
+        Verb::History {
+            verb:
+                Some(HistoryVerb::Verify {
+                    path,
+                    state_dir,
+                    config,
+                }),
+            ..
+        } => {
+            let place = path.or(state_dir);
+            return offline::verify(program, place.as_deref(), &config, remote.json);
+        }
+        Verb::Explain(explain) => {
+            let question = question_of(&explain);
+            if let Some(file) = explain.config {
+                return explain_file(program, &file, &question, remote.json, surroundings);
+            }
+            look(
+                Call::send(Method::POST, "/api/v1/explain", question),
+                Show::Explanation,
+            )
+        }
+        Verb::Status { route: None } => look(Call::get("/api/v1/status"), Show::Status),
+        Verb::Status { route: Some(route) } => one_route(&route),
+        Verb::Weights(weights) => self::weights(weights),
+        Verb::Rollback { route, change } => rollback(route, change),
+        Verb::Resume { route, change } => on_route(&route, "resume", change, Show::Resumed),
+        Verb::History { limit, verb: None } => look(
+            Call::get(format!("/api/v1/history?limit={limit}")),
+            Show::History,
+        ),
+        Verb::Restore {
+            revision,
+            force,
+            change,
+        } => restore(revision, force, change),
+        Verb::Reshuffle {
+            route,
+            force,
+            change,
+        } => forced(
+            on_route(&route, "reshuffle", change, Show::Reshuffled),
+            force,
+        ),
+        Verb::Reload { change } => changing(
+            Method::POST,
+            "/api/v1/reload".into(),
+            Map::new(),
+            change,
+            Show::Reloaded,
+        ),
+    };
+    ask(question, &remote, surroundings)
+}
+
+fn quiet(code: Code) -> Outcome {
+    Outcome {
+        code,
+        ..Outcome::done(String::new())
+    }
+}
+
+fn look(call: Call, show: Show) -> Question {
+    Question {
+        call,
+        show,
+        changing: false,
+        route: None,
+        beside: None,
+    }
+}
+
+fn one_route(route: &str) -> Question {
+    let call = Call::get(format!("/api/v1/routes/{}", segment(route)));
+    Question {
+        beside: Some("pools"),
+        ..look(call, Show::Route)
+    }
+}
+
+fn weights(weights: Weights) -> Question {
+    let Weights {
+        route,
+        weights,
+        force,
+        change,
+    } = weights;
+    if weights.is_empty() {
+        return one_route(&route);
+    }
+    let asked: Map<String, Value> = weights
+        .into_iter()
+        .map(|one| (one.pool, one.weight.into()))
+        .collect();
+    let body = Map::from_iter([("weights".to_owned(), Value::Object(asked))]);
+    let path = format!("/api/v1/routes/{}/weights", segment(&route));
+    let question = changing(Method::PUT, path, body, change, Show::Weights);
+    forced(
+        Question {
+            route: Some(route),
+            ..question
+        },
+        force,
+    )
+}
+
+fn rollback(route: Option<String>, change: Change) -> Question {
+    match route {
+        Some(route) => on_route(&route, "rollback", change, Show::Rollback),
+        None => {
+            let path = "/api/v1/rollback".into();
+            changing(Method::POST, path, Map::new(), change, Show::Rollback)
+        }
+    }
+}
+
+fn restore(revision: u64, force: bool, change: Change) -> Question {
+    let body = Map::from_iter([("revision".to_owned(), revision.into())]);
+    let path = "/api/v1/restore".into();
+    forced(
+        changing(Method::POST, path, body, change, Show::Restored),
+        force,
+    )
+}
+
+fn on_route(route: &str, verb: &str, change: Change, show: Show) -> Question {
+    let path = format!("/api/v1/routes/{}/{verb}", segment(route));
+    let question = changing(Method::POST, path, Map::new(), change, show);
+    Question {
+        route: Some(route.to_owned()),
+        ..question
+    }
+}
+
+fn changing(
+    method: Method,
+    path: String,
+    mut body: Map<String, Value>,
+    change: Change,
+    show: Show,
+) -> Question {
+    if let Some(reason) = change.reason {
+        body.insert("reason".into(), reason.into());
+    }
+    if change.dry_run {
+        body.insert("dry_run".into(), true.into());
+    }
+    let call = Call {
+        if_revision: change.if_revision,
+        ..Call::send(method, path, Value::Object(body))
+    };
+    Question {
+        call,
+        show,
+        changing: true,
+        route: None,
+        beside: None,
+    }
+}
+
+fn forced(mut question: Question, force: bool) -> Question {
+    if let Some(Value::Object(body)) = question.call.body.as_mut().filter(|_| force) {
+        body.insert("force".into(), true.into());
+    }
+    question
+}
+
+fn question_of(explain: &Explain) -> Value {
+    let mut headers: Vec<Value> = explain
+        .headers
+        .iter()
+        .map(|field| json!([field.name, field.value]))
+        .collect();
+    if !explain.cookies.is_empty() {
+        headers.push(json!(["Cookie", explain.cookies.join("; ")]));
+    }
+    let mut question = json!({"method": explain.method, "url": explain.url, "headers": headers});
+    if let Some(from) = explain.from {
+        question["client_ip"] = from.to_string().into();
+    }
+    question
+}
+
+fn explain_file(
+    program: &Program,
+    file: &Path,
+    question: &Value,
+    json: bool,
+    surroundings: &Surroundings,
+) -> Outcome {
+    match (program.explain)(file, question) {
+        Ok(answer) if json => Outcome::done(offline::pretty(&answer)),
+        Ok(answer) => Outcome::done(show::explanation(&answer, surroundings)),
+        Err(invalid) => offline::invalid(file, &invalid, json),
+    }
+}

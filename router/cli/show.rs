@@ -1,0 +1,96 @@
+//! How answers read: what is live, what changed, what to type next. Pure: an answer in, a text out.
+
+mod change;
+mod explanation;
+mod history;
+mod status;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::answers::Changed;
+use super::ask::Show;
+use super::execute::Surroundings;
+use super::words::clean;
+use crate::client::Failure;
+
+pub(super) use explanation::explanation;
+
+/// An answer of a router.
+pub(super) fn answer(
+    show: Show,
+    answer: &Value,
+    route: Option<&str>,
+    surroundings: &Surroundings,
+) -> String {
+    match show {
+        Show::Explanation => explanation(answer, surroundings),
+        Show::History => history::history(answer, surroundings),
+        Show::Route => status::route(answer, surroundings),
+        Show::Status => status::status(answer, surroundings),
+        Show::Reloaded => change::reloaded(answer, surroundings),
+        Show::Reshuffled => change::reshuffled(answer, route, surroundings),
+        Show::Restored => change::restored(answer, surroundings),
+        Show::Resumed => change::resumed(answer, route, surroundings),
+        Show::Rollback => change::rolled_back(answer, route, surroundings),
+        Show::Weights => change::weights(answer, route, surroundings),
+    }
+}
+
+/// Whose answer follows, when several routers were asked.
+pub(super) fn heading(router: &str, surroundings: &Surroundings) -> String {
+    format!("{}\n", paint(&format!("== {router}"), BOLD, surroundings))
+}
+
+/// Whether a reload left something of the file undone.
+pub(super) fn holds(answer: &Value) -> bool {
+    Changed::deserialize(answer).is_ok_and(|changed| !changed.held.is_empty())
+}
+
+/// Why there is no answer, every error of it, and what to type next.
+pub(super) fn failure(failure: &Failure, changing: bool) -> String {
+    let told = failure.to_string();
+    let mut lines: Vec<String> = told.lines().map(clean).collect();
+    if let Failure::Refused(problem) = failure {
+        let untold = problem.errors().into_iter();
+        let untold = untold.filter(|error| !told.contains(&error.message));
+        lines.extend(untold.map(|error| format!("  {}", clean(&error.to_string()))));
+    }
+    lines.extend(hint(failure, changing).map(|hint| format!("  {hint}")));
+    lines.join("\n") + "\n"
+}
+
+fn hint(failure: &Failure, changing: bool) -> Option<&'static str> {
+    let problem = match failure {
+        Failure::Unreachable { .. } => {
+            return Some("is it running? another address: --admin URL, or KANARIA_ADMIN=URL");
+        }
+        Failure::NoAnswer { .. } if changing => {
+            return Some("it may have been carried out all the same; look: kanaria status");
+        }
+        Failure::NoAnswer { .. } => return None,
+        Failure::Refused(problem) => problem,
+    };
+    match problem.status.as_u16() {
+        401 => Some("give a token: --token-file FILE, or KANARIA_TOKEN=TOKEN"),
+        403 => Some("the token's role does not allow it"),
+        412 => Some("somebody changed something in between; look: kanaria status"),
+        _ => None,
+    }
+}
+
+const BOLD: &str = "1";
+const GREEN: &str = "32";
+const RED: &str = "1;31";
+const YELLOW: &str = "33";
+
+fn paint(text: &str, color: &str, surroundings: &Surroundings) -> String {
+    if surroundings.color {
+        format!("\u{1b}[{color}m{text}\u{1b}[0m")
+    } else {
+        text.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests;

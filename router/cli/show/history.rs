@@ -1,0 +1,80 @@
+//! Who did what, newest first.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::super::answers::{Edit, Entry};
+use super::super::execute::Surroundings;
+use super::super::offline::pretty;
+use super::super::table::Table;
+use super::super::words::{clean, moment_utc, quoted, since};
+
+/// `kanaria history`.
+pub(super) fn history(answer: &Value, surroundings: &Surroundings) -> String {
+    let Ok(entries) = Vec::<Entry>::deserialize(answer) else {
+        return pretty(answer);
+    };
+    if entries.is_empty() {
+        return "no change yet\n".into();
+    }
+    let header = [
+        "REVISION",
+        "TIME (UTC)",
+        "AGO",
+        "WHO",
+        "WHAT",
+        "CHANGE",
+        "WHY",
+    ];
+    let mut table = Table::new(&header, &[0, 2]);
+    for entry in &entries {
+        table.row(row(entry, surroundings));
+    }
+    let mut text = table.print(surroundings.width);
+    text.push_str("\nbring one back: kanaria restore REVISION     check the journal: kanaria history verify\n");
+    text
+}
+
+fn row(entry: &Entry, surroundings: &Surroundings) -> Vec<String> {
+    vec![
+        entry.revision.to_string(),
+        moment_utc(&entry.time),
+        since(&entry.time, surroundings.now).unwrap_or_default(),
+        clean(&entry.actor),
+        clean(&entry.kind).replace('_', " "),
+        changes(entry),
+        entry.reason.as_deref().map(quoted).unwrap_or_default(),
+    ]
+}
+
+fn changes(entry: &Entry) -> String {
+    let edits = entry.routes.iter();
+    let told = edits.filter_map(|(route, edit)| one(route, edit));
+    let cohorts = entry.epochs.iter();
+    let cohorts = cohorts.map(|(cohort, _)| format!("cohort {}: new buckets", clean(cohort)));
+    told.chain(cohorts).collect::<Vec<_>>().join("; ")
+}
+
+fn one(route: &str, edit: &Edit) -> Option<String> {
+    let (before, after) = match (&edit.before, &edit.after) {
+        (Some(before), Some(after)) => (before, after),
+        (None, Some(_)) => return Some(format!("{} is new", clean(route))),
+        (Some(_), None) => return Some(format!("{} is gone", clean(route))),
+        (None, None) => return None,
+    };
+    let mut words: Vec<String> = after
+        .weights
+        .iter()
+        .filter_map(|(pool, weight)| {
+            let before = before.weights.get(pool);
+            (before != Some(weight)).then(|| match before {
+                Some(before) => format!("{} {before}→{weight}", clean(pool)),
+                None => format!("{} {weight}", clean(pool)),
+            })
+        })
+        .collect();
+    if before.state != after.state {
+        words.push(clean(&after.state).replace('_', " "));
+    }
+    (!words.is_empty()).then(|| format!("{}: {}", clean(route), words.join(" ")))
+}

@@ -1,0 +1,177 @@
+//! What is live.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::super::answers::{Pool, Route, Status, share_of};
+use super::super::execute::Surroundings;
+use super::super::offline::{command, pretty};
+use super::super::table::{Table, cut};
+use super::super::words::{clean, count, moment, quoted, share, since};
+use super::{BOLD, GREEN, RED, YELLOW, paint};
+
+/// `kanaria status`.
+pub(super) fn status(answer: &Value, surroundings: &Surroundings) -> String {
+    let Ok(status) = Status::deserialize(answer) else {
+        return pretty(answer);
+    };
+    let mut text = header(&status, surroundings);
+    for route in &status.routes {
+        text.push('\n');
+        text.push_str(&one(route, &status.pools, surroundings));
+    }
+    text.push_str(&others(&status, surroundings));
+    text.push_str("\nback at once: kanaria rollback     who did what: kanaria history\n");
+    text
+}
+
+/// `kanaria status ROUTE` and `kanaria weights ROUTE`.
+pub(super) fn route(answer: &Value, surroundings: &Surroundings) -> String {
+    let Ok(route) = Route::deserialize(answer) else {
+        return pretty(answer);
+    };
+    let pools: Option<Vec<Pool>> = answer
+        .get("pools")
+        .and_then(|pools| Vec::deserialize(pools).ok());
+    let mut text = one(&route, &pools.unwrap_or_default(), surroundings);
+    text.push_str(&format!("\n{}\n", next(&route)));
+    text
+}
+
+fn header(status: &Status, surroundings: &Surroundings) -> String {
+    let up = since(&status.started_at, surroundings.now);
+    let up = up.map_or_else(String::new, |up| format!("   up {up}"));
+    let title = format!("kanaria {}", clean(&status.version));
+    let mut text = format!(
+        "{}   revision {}   config {}{up}\n",
+        paint(&title, BOLD, surroundings),
+        status.revision,
+        clean(&status.config_digest),
+    );
+    if status.state == "new" {
+        let note =
+            "state: new. No earlier state was found at the start: the file's weights are live.";
+        text.push_str(&format!("{}\n", paint(note, YELLOW, surroundings)));
+    }
+    for warning in &status.warnings {
+        let warning = format!("warning: {}", clean(warning));
+        text.push_str(&format!("{}\n", paint(&warning, YELLOW, surroundings)));
+    }
+    if status.routes.is_empty() {
+        text.push_str("no routes\n");
+    }
+    text
+}
+
+fn one(route: &Route, pools: &[Pool], surroundings: &Surroundings) -> String {
+    let mut table = Table::new(
+        &[
+            "  POOL", "WEIGHT", "ASKED", "USERS", "REQUESTS", "HEALTHY", "",
+        ],
+        &[1, 2, 3, 4],
+    );
+    for (name, weight) in route.weights.iter() {
+        let asked = route.share.asked.of(name);
+        table.row(vec![
+            format!("  {}", clean(name)),
+            weight.to_string(),
+            share(asked.or_else(|| Some(share_of(&route.weights, name)))),
+            share(route.share.users.of(name)),
+            share(route.share.requests.of(name)),
+            healthy(pools.iter().find(|pool| pool.name == name)),
+            if name == route.stable { "stable" } else { "" }.into(),
+        ]);
+    }
+    let mut text = format!("{}\n", headline(route, surroundings));
+    text.push_str(&table.print(surroundings.width));
+    let set = set_by(route, surroundings);
+    text.push_str(&match surroundings.width {
+        Some(width) => cut(&set, width),
+        None => set,
+    });
+    text.push('\n');
+    text
+}
+
+fn headline(route: &Route, surroundings: &Surroundings) -> String {
+    let name = paint(&clean(&route.name), BOLD, surroundings);
+    let state = match route.state.as_str() {
+        "rolled_back" => paint("rolled back", RED, surroundings),
+        "frozen" => paint("frozen", YELLOW, surroundings),
+        "normal" => paint("normal", GREEN, surroundings),
+        other => clean(other),
+    };
+    match route.state.as_str() {
+        "rolled_back" | "frozen" => {
+            let resume = command(&["resume", &route.name]);
+            format!("{name}   {state}: no canary can be raised until {resume}")
+        }
+        _ => format!("{name}   {state}"),
+    }
+}
+
+/// Whose the weights are, since when and why.
+fn set_by(route: &Route, surroundings: &Surroundings) -> String {
+    let mut text = match (&route.actor, route.owner.as_str()) {
+        (Some(actor), _) if actor != "file" => format!("  set by {}", clean(actor)),
+        (_, "live") => "  set by a change".into(),
+        _ => "  as the file says".into(),
+    };
+    if let Some(time) = &route.since {
+        text.push_str(&format!(", {}", moment(time, surroundings.now)));
+    }
+    if let Some(reason) = &route.reason {
+        text.push_str(&format!(": {}", quoted(reason)));
+    }
+    text
+}
+
+fn healthy(pool: Option<&Pool>) -> String {
+    match pool {
+        Some(Pool {
+            healthy: Some(healthy),
+            total: Some(total),
+            ..
+        }) => {
+            format!("{healthy} of {total}")
+        }
+        _ => "-".into(),
+    }
+}
+
+/// Pools that no route gives a weight: they serve flags, or wait.
+fn others(status: &Status, surroundings: &Surroundings) -> String {
+    let named = |pool: &Pool| {
+        let mut routes = status.routes.iter();
+        routes.any(|route| route.weights.get(&pool.name).is_some())
+    };
+    let mut table = Table::new(&["  POOL", "HEALTHY"], &[]);
+    for pool in status.pools.iter().filter(|pool| !named(pool)) {
+        table.row(vec![
+            format!("  {}", clean(&pool.name)),
+            healthy(Some(pool)),
+        ]);
+    }
+    if table.is_empty() {
+        return String::new();
+    }
+    let n = status.pools.iter().filter(|pool| !named(pool)).count();
+    let title = format!("{} without a weight", count(n, "pool"));
+    let title = paint(&title, BOLD, surroundings);
+    format!("\n{title}\n{}", table.print(surroundings.width))
+}
+
+fn next(route: &Route) -> String {
+    let mut words = vec!["weights", &route.name];
+    let weights: Vec<String> = route
+        .weights
+        .iter()
+        .map(|(pool, weight)| format!("{pool}={weight}"))
+        .collect();
+    words.extend(weights.iter().map(String::as_str));
+    format!(
+        "change: {}     back at once: {}",
+        command(&words),
+        command(&["rollback", &route.name])
+    )
+}

@@ -1,0 +1,99 @@
+//! Where the command line meets the rest of the program.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use config::bucket::Secret;
+use config::live::{Live, Routes, fresh};
+use config::problem::Problem;
+use config::snapshot::Snapshot;
+use router::cli::{Code, Invalid, Program, Summary, Verified};
+use router::run::{Loaded, StartError};
+use router::{admin, journal, run};
+use serde_json::Value;
+
+/// What the command line starts.
+pub(crate) const PROGRAM: Program = Program {
+    run: start,
+    check,
+    schema: config::schema::schema,
+    explain,
+    state_dir,
+    verify,
+};
+
+fn start(path: &Path) -> Code {
+    match run::run(path) {
+        Ok(()) => Code::Done,
+        Err(StartError::Refused(problems)) => {
+            complain(&told(&problems).text);
+            Code::Invalid
+        }
+        Err(StartError::Failed(why)) => {
+            complain(&format!("kanaria: {why}\n"));
+            Code::Failed
+        }
+    }
+}
+
+/// The log may be filtered away; why there is no router must not be.
+#[expect(clippy::print_stderr, reason = "the one sentence before the exit code")]
+fn complain(text: &str) {
+    eprint!("{text}");
+}
+
+fn check(path: &Path) -> Result<Summary, Invalid> {
+    let structure = load(path)?.structure;
+    let names = |names: Vec<&Arc<str>>| names.into_iter().map(ToString::to_string).collect();
+    Ok(Summary {
+        digest: structure.digest.to_string(),
+        listeners: names(
+            structure
+                .listeners
+                .iter()
+                .map(|listener| &listener.name)
+                .collect(),
+        ),
+        pools: names(structure.pools.iter().map(|pool| &pool.name).collect()),
+        routes: names(structure.routes.iter().map(|route| &route.name).collect()),
+    })
+}
+
+/// Explains by the weights of the file, and a secret of zeros: offline there is no other.
+fn explain(path: &Path, question: &Value) -> Result<Value, Invalid> {
+    let structure = Arc::new(load(path)?.structure);
+    let live: Live = fresh(&Routes::of_structure(&structure));
+    let snapshot = Snapshot::compile(structure, &live, &Secret::new([0; 32]));
+    let snapshot = snapshot.map_err(|fault| Invalid {
+        text: format!("{}: {}\n", fault.path, fault.message),
+        problems: Value::Null,
+    })?;
+    admin::answer(&snapshot, question).map_err(|problem| Invalid {
+        text: format!("{problem}\n"),
+        problems: Value::Null,
+    })
+}
+
+fn state_dir(path: &Path) -> Result<PathBuf, Invalid> {
+    run::state_dir(path).map_err(|problems| told(&problems))
+}
+
+fn verify(path: &Path) -> Result<Verified, Vec<String>> {
+    match journal::verify(path) {
+        Ok(summary) => Ok(Verified {
+            entries: summary.entries,
+            first_revision: summary.first_revision,
+            last_revision: summary.last_revision,
+            last_time: summary.last_time,
+        }),
+        Err(broken) => Err(broken.iter().map(ToString::to_string).collect()),
+    }
+}
+
+fn load(path: &Path) -> Result<Loaded, Invalid> {
+    run::load(path).map_err(|problems| told(&problems))
+}
+
+fn told(problems: &[Problem]) -> Invalid {
+    Invalid::of(problems)
+}

@@ -1,0 +1,199 @@
+//! The rest of the program as control sees it: the file, the pools, the logs, the metrics.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use config::bucket::Secret;
+use config::explain;
+use config::facts::Facts;
+use config::live::Live;
+use config::load::{self, Text};
+use config::model::Config;
+use config::problem::{Fault, Problem};
+use config::snapshot::{Snapshot, Structure};
+use serde_json::Value;
+use tokio::sync::broadcast;
+
+use crate::control::{Control, Health, House, Invalid, Notice, Observation, Share, TargetView};
+use crate::plane::Shared;
+use crate::pool::{Pools, TargetChange, TargetStatus};
+use crate::source;
+
+/// A file that is taken.
+pub struct Loaded {
+    /// As written.
+    pub config: Config,
+    /// As used; its paths are relative to the working folder.
+    pub structure: Structure,
+}
+
+/// Reads and compiles the file at `path`.
+///
+/// # Errors
+/// Everything wrong with it, with its place.
+pub fn load(path: &Path) -> Result<Loaded, Vec<Problem>> {
+    let loaded = source::load(path)?;
+    let (config, structure) = load::finish(loaded, |config| {
+        let structure = Structure::compile(config)?;
+        let faults = source::unreadable_authorities(config, path);
+        if faults.is_empty() {
+            Ok(structure)
+        } else {
+            Err(faults)
+        }
+    })?;
+    Ok(Loaded {
+        structure: anchored(&config, structure, path),
+        config,
+    })
+}
+
+/// The digest is of the file's meaning, so paths are anchored after it was taken: routers in other folders agree on it.
+fn anchored(config: &Config, mut structure: Structure, path: &Path) -> Structure {
+    let mut config = config.clone();
+    source::anchor(&mut config, path);
+    for pool in &mut structure.pools {
+        if let Some(settings) = config.pools.get(&pool.name) {
+            pool.settings = Arc::new(settings.clone());
+        }
+    }
+    structure.server = config.server;
+    structure.admin = config.admin;
+    structure.access_logs = config.access_log;
+    structure
+}
+
+/// What control asks and tells.
+pub(super) struct Home {
+    path: PathBuf,
+    secret: Secret,
+    pools: Arc<Pools>,
+    shared: Shared,
+}
+
+impl Home {
+    pub(super) fn new(path: &Path, secret: Secret, pools: Arc<Pools>, shared: Shared) -> Self {
+        Self {
+            path: path.to_owned(),
+            secret,
+            pools,
+            shared,
+        }
+    }
+}
+
+impl House for Home {
+    fn load(&self) -> Result<Structure, Invalid> {
+        let loaded = load(&self.path).map_err(|problems| invalid(&problems))?;
+        Ok(loaded.structure)
+    }
+
+    fn check(&self, name: &str, text: &str) -> Result<Structure, Invalid> {
+        let main = Text {
+            name: name.to_owned(),
+            text: text.to_owned(),
+        };
+        let environment = |name: &str| std::env::var(name).ok();
+        let loaded = load::load(main, Vec::new(), &environment);
+        let finished = load::finish(loaded, Structure::compile);
+        finished
+            .map(|(_, structure)| structure)
+            .map_err(|problems| invalid(&problems))
+    }
+
+    fn compile(&self, structure: Arc<Structure>, live: &Live) -> Result<Snapshot, Fault> {
+        Snapshot::compile(structure, live, &self.secret)
+    }
+
+    fn applied(&self, structure: &Structure) -> Vec<String> {
+        self.pools.align(structure);
+        match self.shared.recorder.reconfigure(structure) {
+            Ok(()) => Vec::new(),
+            Err(error) => vec![format!("access logs stay as they were: {error}")],
+        }
+    }
+
+    fn explain(&self, snapshot: &Snapshot, facts: &Facts<'_>) -> Value {
+        serde_json::to_value(explain::explain(snapshot, facts)).unwrap_or_default()
+    }
+
+    fn health(&self, pool: &str) -> Option<Health> {
+        let (pool, now) = (self.pools.pool(pool)?, Instant::now());
+        let (healthy, total) = pool.healthy(now);
+        let minute_ago = pool.healthy_before(now, Duration::from_secs(60));
+        Some(Health {
+            healthy,
+            total,
+            minute_ago,
+        })
+    }
+
+    fn targets(&self, pool: &str) -> Option<Vec<TargetView>> {
+        let targets = self.pools.pool(pool)?.status(Instant::now());
+        Some(targets.iter().map(view).collect())
+    }
+
+    fn shares(&self, route: &str) -> Vec<Share> {
+        let shares = self.shared.metrics.shares(route).into_iter();
+        let achieved = shares.map(|share| Share {
+            pool: share.pool.to_string(),
+            users: share.users,
+            requests: share.requests,
+        });
+        achieved.collect()
+    }
+
+    fn metrics(&self) -> String {
+        self.shared.metrics.gather()
+    }
+
+    fn observe(&self, observation: Observation<'_>) {
+        let metrics = &self.shared.metrics;
+        match observation {
+            Observation::Published(snapshot) => metrics.published(snapshot),
+            Observation::InForce(time) => metrics.in_force(time),
+            Observation::Reloaded(result) => metrics.reloaded(result),
+            Observation::RolledBack { route, actor } => metrics.rolled_back(route, actor),
+        }
+    }
+}
+
+/// Problems for people and for programs.
+fn invalid(problems: &[Problem]) -> Invalid {
+    let text = problems.iter().map(|problem| format!("{problem}\n"));
+    Invalid {
+        text: text.collect(),
+        problems: problems
+            .iter()
+            .filter_map(|problem| serde_json::to_value(problem).ok())
+            .collect(),
+    }
+}
+
+fn view(target: &TargetStatus) -> TargetView {
+    TargetView {
+        address: target.address,
+        state: target.state.as_str().to_owned(),
+        reason: target.reason.map(str::to_owned),
+        weight: target.weight,
+    }
+}
+
+/// Passes changes of targets on to whoever listens to control's notices.
+pub(super) async fn tell_target_changes(
+    mut changes: broadcast::Receiver<TargetChange>,
+    control: Control,
+) {
+    loop {
+        match changes.recv().await {
+            Ok(TargetChange { pool, status }) => {
+                let address = status.address.to_string();
+                let state = status.state.as_str();
+                control.announce(Notice::target(&pool, &address, state, status.reason));
+            }
+            Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}
