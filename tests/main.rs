@@ -1,1 +1,43 @@
-//! Black-box tests of the built binary.
+//! Black-box tests of the built binary: real processes, real sockets on loopback, free ports.
+//!
+//! Nothing here calls into the router's code. `KANARIA_LONG=1` runs the long forms; `docs/testing.md` lists both.
+#![cfg(test)]
+
+// The harness: fake environments, the router as a child process, clients, load, statistics.
+mod support;
+// That the harness itself tells the truth, without a router.
+mod harness;
+
+// Where requests go: shares, weights, flags, partitions, conditions, failover.
+mod route;
+// Who stays where: the cookie, clients with jars, keys.
+mod sticky;
+// What a target sees of a request and a client of an answer.
+mod headers;
+// Bodies and messages: streaming, chunks, HEAD, 1xx, upgrades, connections that die.
+mod exchange;
+// TLS toward the targets.
+mod target_tls;
+// Deadlines and bounds on what a client may do.
+mod limits;
+// Changes of the live state under load: in force when answered, nothing lost.
+mod change;
+// The way back: one command, at once, whatever is broken.
+mod rollback;
+// What survives: the journal, kill -9, torn and tampered lines.
+mod journal;
+// Start, reload, drain, exit.
+mod lifecycle;
+// One access-log line per request, and metrics that agree with it.
+mod record;
+// The admin API from outside: who may, what is refused, what is told.
+mod admin;
+// The command line from outside: verbs, exit codes, what they print.
+mod command;
+
+// The field cases that this release proves, by their number.
+mod field;
+// Defects of the proxy library that we cure, and bugs once fixed.
+mod regression;
+// The house: arrows, pure files, lengths, documents.
+mod tidy;

@@ -1,0 +1,194 @@
+//! GREE: weighted groups with stickiness.
+
+use std::time::{Duration, Instant};
+
+use super::pair;
+use crate::change::{changes, outdated};
+use crate::support::{File, Jar, Kanaria, Load, Stub, get, request, share_z, sized, volley};
+
+/// Application cookies pass in order, duplicates kept, several Set-Cookie lines stay separate.
+#[test]
+fn field_gree_12() {
+    let lines = "Set-Cookie: sess=1; Path=/\r\nSet-Cookie: sess=2; Domain=example.com\r\n";
+    let ec2 = Stub::with("ec2", move |exchange| exchange.answer("200 OK", lines, b""));
+    let ecs = Stub::start("ecs");
+    let kanaria = Kanaria::start(&File::split(&ec2, &ecs, "ec2 = 1, ecs = 0"));
+    let mut client = kanaria.client();
+    let sent = "sess=a; sess=b;  x=\"1, 2\"; e=; kanaria=AAAAAAAAAAAAAAAAAAAAAA; last=1";
+    let answer = client.call(get("/", &format!("Cookie: {sent}\r\n")));
+    let arrived = ec2.last().head;
+    assert_eq!(
+        arrived.get("cookie"),
+        Some("sess=a; sess=b;  x=\"1, 2\"; e=; last=1")
+    );
+    let set: Vec<_> = answer.head.all("set-cookie").collect();
+    assert_eq!(set, ["sess=1; Path=/", "sess=2; Domain=example.com"]);
+}
+
+/// No user changes sides at constant weights, so a form and its submit meet the same framework.
+#[test]
+fn field_gree_13() {
+    let (ec2, ecs) = pair();
+    let kanaria = Kanaria::start(&File::split(&ec2, &ecs, "ec2 = 50, ecs = 50").quiet());
+    let mut client = kanaria.client();
+    let mut changes = 0;
+    for _ in 0..sized(300, 1000) {
+        let mut jar = Jar::default();
+        let form = jar.visit(&mut client, "/form").stub().to_owned();
+        let submit = client.call(request("POST", "/form", &jar.line(), "token=1"));
+        changes += usize::from(submit.stub() != form);
+    }
+    println!("{changes} changed sides, bound 0");
+    assert_eq!(changes, 0);
+}
+
+/// No request that arrives after the answer is routed by the old table.
+#[test]
+fn field_gree_15() {
+    let (ec2, ecs) = pair();
+    let kanaria = Kanaria::start(&File::split(&ec2, &ecs, "ec2 = 70, ecs = 30"));
+    let load = Load::start(kanaria.public, 8, sized(300, 1000));
+    let answered = changes(&kanaria, &load, sized(20, 100), 10);
+    load.pass(50);
+    let shots = load.stop();
+    let outdated = outdated(&kanaria, &shots, &answered);
+    let slowest = answered.iter().map(|change| change.took).max().unwrap();
+    println!(
+        "{} requests, {outdated} outdated, slowest change {slowest:?}, goal 50 ms",
+        shots.len()
+    );
+    assert_eq!(outdated, 0);
+}
+
+/// 0.1 % and 0.01 %, honest.
+#[test]
+fn field_gree_16() {
+    let (ec2, ecs) = pair();
+    let kanaria = Kanaria::start(&File::split(&ec2, &ecs, "ec2 = 999, ecs = 1").quiet());
+    let n = sized(10_000, 1_000_000);
+    for (stable, share) in [(999, 0.001), (9999, 0.0001)] {
+        kanaria.admin.set_web(stable, 1);
+        let before = ecs.count();
+        volley(kanaria.public, n, 8, |_| get("/", ""));
+        let hits = ecs.count() - before;
+        let z = share_z(hits, n, share);
+        println!("{hits} of {n} at {share}, z {z:.2}, bound 3.3");
+        assert!(z.abs() < 3.3);
+    }
+}
+
+/// Weight 0 evicts pinned clients at once, on open connections.
+#[test]
+fn field_gree_17() {
+    let (ec2, ecs) = pair();
+    let kanaria = Kanaria::start(&File::split(&ec2, &ecs, "ec2 = 0, ecs = 1").quiet());
+    let mut pinned: Vec<_> = (0..sized(150, 500))
+        .map(|_| (kanaria.client(), Jar::default()))
+        .collect();
+    for (client, jar) in &mut pinned {
+        assert_eq!(jar.visit(client, "/").stub(), "ecs");
+    }
+    // Old shape: an ALB's stickiness keeps all of them while their cookie lives.
+    let kept_by_an_alb = pinned.len();
+    kanaria.admin.set_web(1, 0);
+    let answered = Instant::now();
+    for (client, jar) in &mut pinned {
+        let answer = jar.visit(client, "/");
+        assert_eq!((answer.status, answer.stub()), (200, "ec2"));
+    }
+    let late = ecs.seen().iter().filter(|seen| seen.at > answered).count();
+    println!(
+        "an ALB keeps {kept_by_an_alb} of {kept_by_an_alb}; here {late} requests came late, bound 0"
+    );
+    assert_eq!(late, 0);
+}
+
+/// One lifetime of the cookie, stated.
+#[test]
+fn field_gree_19() {
+    let (ec2, ecs) = pair();
+    let file =
+        File::split(&ec2, &ecs, "ec2 = 1, ecs = 1").route("[routes.sticky]\nmax_age = \"7d\"");
+    let kanaria = Kanaria::start(&file);
+    let answer = kanaria.client().call(get("/", ""));
+    let line = answer.head.get("set-cookie").unwrap();
+    assert!(
+        line.contains("Max-Age=604800") && !line.contains("Expires"),
+        "{line}"
+    );
+}
+
+/// The share is reached with the change: 1 to 10 %, the first 1 % stay, nobody moves back.
+#[test]
+fn field_gree_20() {
+    let (ec2, ecs) = pair();
+    let kanaria = Kanaria::start(&File::split(&ec2, &ecs, "ec2 = 99, ecs = 1").quiet());
+    let mut client = kanaria.client();
+    let n = sized(2_000, 10_000);
+    let mut jars = vec![Jar::default(); n];
+    let mut visit = |jars: &mut Vec<Jar>| -> Vec<bool> {
+        jars.iter_mut()
+            .map(|jar| jar.visit(&mut client, "/").stub() == "ecs")
+            .collect()
+    };
+    let before = visit(&mut jars);
+    kanaria.admin.set_web(90, 10);
+    let after = visit(&mut jars);
+    let count = |on: &[bool]| on.iter().filter(|on| **on).count();
+    let back = before
+        .iter()
+        .zip(&after)
+        .filter(|(was, is)| **was && !**is)
+        .count();
+    println!(
+        "{} then {} of {n}, {back} back",
+        count(&before),
+        count(&after)
+    );
+    assert_eq!(back, 0);
+    assert!(share_z(count(&after), n, 0.1).abs() < 3.3);
+    assert!((count(&after) as f64 / n as f64 - 0.1).abs() <= 0.002);
+}
+
+/// One command: the way back, with its time printed.
+#[test]
+fn field_gree_21() {
+    let (ec2, ecs) = pair();
+    let kanaria = Kanaria::start(&File::split(&ec2, &ecs, "ec2 = 0, ecs = 1"));
+    let mut jar = Jar::default();
+    let mut client = kanaria.client();
+    assert_eq!(jar.visit(&mut client, "/").stub(), "ecs");
+    let outcome = kanaria.run(&["rollback", "web"]);
+    println!("rollback took {:?}, bound 1 s", outcome.took);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert!(outcome.took < Duration::from_secs(1));
+    assert_eq!(jar.visit(&mut client, "/").stub(), "ec2");
+}
+
+/// Our own cookie can never conflict with an application's: no Domain, its own name.
+#[test]
+fn field_gree_23_own_cookie() {
+    let (ec2, ecs) = pair();
+    let kanaria = Kanaria::start(&File::split(&ec2, &ecs, "ec2 = 1, ecs = 1"));
+    let answer = kanaria.client().call(get("/", "Host: www.example.com\r\n"));
+    let line = answer.head.get("set-cookie").unwrap().to_ascii_lowercase();
+    assert!(
+        line.starts_with("kanaria=") && !line.contains("domain"),
+        "{line}"
+    );
+}
+
+/// Nothing is tied to EC2 or ECS but the names of the pools.
+#[test]
+fn field_gree_27() {
+    let (php, go) = (Stub::start("php"), Stub::start("go"));
+    let text = File::split(&php, &go, "ec2 = 50, ecs = 50").text();
+    let folder = tempfile::tempdir().unwrap();
+    let text = text.replace("ec2", "php").replace("ecs", "go");
+    std::fs::write(folder.path().join("kanaria.toml"), text).unwrap();
+    let kanaria = Kanaria::start_there(folder, &[]);
+    volley(kanaria.public, 100, 2, |_| get("/", ""));
+    assert!(php.count() > 0 && go.count() > 0);
+    assert_eq!(kanaria.run(&["rollback"]).code, Some(0));
+    assert_eq!(kanaria.client().call(get("/", "")).stub(), "php");
+}

@@ -1,0 +1,106 @@
+//! STORES: payments, two implementations side by side.
+
+use std::collections::BTreeMap;
+
+use rustix::process::Signal;
+
+use super::pair;
+use crate::support::{File, Kanaria, Load, Stub, get, request, share_z, sized, volley};
+
+/// Each payment arrives at most once anywhere, during changes and target deaths; failures are the injected ones.
+#[test]
+fn field_stores_1() {
+    let (ec2, ecs) = pair();
+    let kanaria = Kanaria::start(&File::split(&ec2, &ecs, "ec2 = 50, ecs = 50"));
+    let load = Load::with(kanaria.public, 6, sized(200, 1000), |id| {
+        request(
+            "POST",
+            &format!("/pay/{id}"),
+            &format!("X-Request-Id: {id}\r\n"),
+            "amount=1",
+        )
+    });
+    for n in 0..sized(20, 50) {
+        kanaria.admin.set_web(100 - n as u32, 1 + n as u32);
+        match n % 10 {
+            4 => ecs.die(),
+            6 => ecs.revive(),
+            9 => kanaria.signal(Signal::HUP),
+            _ => {}
+        }
+        load.pass(10);
+    }
+    let shots = load.stop();
+    let mut arrived = BTreeMap::<String, usize>::new();
+    for seen in ec2.seen().into_iter().chain(ecs.seen()) {
+        *arrived.entry(seen.head.line).or_default() += 1;
+    }
+    let twice: Vec<_> = arrived.iter().filter(|(_, n)| **n > 1).collect();
+    let failed = shots.iter().filter(|shot| shot.status != 200).count();
+    let lost = shots
+        .iter()
+        .filter(|shot| shot.status == 200)
+        .filter(|shot| !arrived.contains_key(&format!("POST /pay/{} HTTP/1.1", shot.id)))
+        .count();
+    println!(
+        "{} payments, {failed} failed at 2 target deaths, {} twice",
+        shots.len(),
+        twice.len()
+    );
+    assert!(twice.is_empty(), "{twice:?}");
+    assert_eq!(lost, 0);
+    // Only what was in flight at, or on a pooled connection to, the target that died.
+    assert!(failed <= sized(2, 5) * 6, "{failed}");
+}
+
+/// QA reaches any pool, also one outside the split, by a flag from allowed addresses. Signed flags come later.
+#[test]
+fn field_stores_7() {
+    let (ec2, ecs) = pair();
+    let green = Stub::start("green");
+    let flag = |from: &str| {
+        format!(
+            "[[routes.flags]]\nname = \"qa\"\nheader = \"X-Qa\"\nvalue = \"v1\"\npool = \"green\"\nfrom = [\"{from}\"]"
+        )
+    };
+    for (from, expected) in [("127.0.0.1/32", "green"), ("192.0.2.0/24", "ec2")] {
+        let file = File::split(&ec2, &ecs, "ec2 = 1, ecs = 0")
+            .pool("green", &[green.address])
+            .route(&flag(from));
+        let kanaria = Kanaria::start(&file);
+        let mut client = kanaria.client();
+        assert_eq!(
+            client.call(get("/", "X-Qa: v1\r\n")).stub(),
+            expected,
+            "{from}"
+        );
+        assert_eq!(client.call(get("/", "X-Qa: v2\r\n")).stub(), "ec2");
+    }
+}
+
+/// Rules by header and other conditions, each with its own weights, in order.
+#[test]
+fn field_stores_11() {
+    let (ec2, ecs) = pair();
+    let rules = "[[routes]]\nname = \"header\"\nmatch = { header = { X-Team = [\"qa-*\"] } }\nstable = \"ec2\"\nweights = { ec2 = 0, ecs = 1 }\n\
+                 [[routes]]\nname = \"query\"\nmatch = { query = { v = \"2\" }, path = [\"/a*\"] }\nstable = \"ecs\"\n\
+                 [[routes]]\nname = \"source\"\nmatch = { source_ip = [\"192.0.2.0/24\"] }\nstable = \"ecs\"\n";
+    let file = File::split(&ec2, &ecs, "ec2 = 95, ecs = 5").before(rules);
+    let kanaria = Kanaria::start(&file);
+    let mut client = kanaria.client();
+    for _ in 0..50 {
+        assert_eq!(client.call(get("/", "X-Team: qa-7\r\n")).stub(), "ecs");
+        assert_eq!(client.call(get("/abc?v=2", "")).stub(), "ecs");
+    }
+    let n = 2000;
+    let before = ecs.count();
+    volley(kanaria.public, n, 4, |n| {
+        get(["/abc?v=3", "/b?v=2"][n % 2], "X-Team: dev\r\n")
+    });
+    let z = share_z(ecs.count() - before, n, 0.05);
+    println!(
+        "the rest: {} of {n} at 5 %, z {z:.2}, bound 3.3",
+        ecs.count() - before
+    );
+    assert!(z.abs() < 3.3);
+}

@@ -1,0 +1,312 @@
+//! The router as a child process, and its command line.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::admin::Admin;
+use super::client::Client;
+use super::file::File;
+use super::{DEADLINE, until, within};
+
+/// A running router; it is killed with this value.
+pub(crate) struct Kanaria {
+    child: Child,
+    pub(crate) public: SocketAddr,
+    pub(crate) admin: Admin,
+    folder: TempDir,
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) took: Duration,
+}
+
+impl Kanaria {
+    /// Starts one with `file` in a folder of its own and waits until it is ready.
+    #[track_caller]
+    pub(crate) fn start(file: &File) -> Self {
+        Self::start_in(tempfile::tempdir().expect("a temporary folder"), file)
+    }
+
+    /// As `start`, in `folder`, whose state it finds.
+    #[track_caller]
+    pub(crate) fn start_in(folder: TempDir, file: &File) -> Self {
+        fs::write(folder.path().join("kanaria.toml"), file.text()).expect("the folder is ours");
+        Self::start_there(folder, &[])
+    }
+
+    /// As `start_in`, with the file that is there and with `environment`.
+    #[track_caller]
+    pub(crate) fn start_there(folder: TempDir, environment: &[(&str, &str)]) -> Self {
+        let mut child = spawn(folder.path(), environment);
+        let lines = lines_of(&mut child);
+        let listeners = fs::read_to_string(folder.path().join("kanaria.toml"))
+            .expect("written by the test")
+            .matches("[[listeners]]")
+            .count();
+        let bound: Vec<_> = (0..=listeners)
+            .map_while(|_| bound_address(&lines))
+            .collect();
+        let find = |name: &str| bound.iter().find(|(own, _)| own == name).map(|(_, at)| *at);
+        let (Some(public), Some(address)) = (find("public"), find("admin")) else {
+            let _ = child.kill();
+            let status = child.wait();
+            panic!(
+                "not listening: {bound:?} {status:?}\n{}",
+                log_of(folder.path())
+            );
+        };
+        let kanaria = Self {
+            child,
+            public,
+            admin: Admin { address },
+            folder,
+        };
+        until("/readyz answers 200", || kanaria.ready().then_some(()));
+        kanaria
+    }
+
+    /// As `start_there`, with an admin API that listens on a socket file; `admin` is not usable then.
+    #[track_caller]
+    pub(crate) fn start_unix(folder: TempDir) -> Self {
+        let mut child = spawn(folder.path(), &[]);
+        let Some((_, public)) = bound_address(&lines_of(&mut child)) else {
+            let _ = child.kill();
+            panic!("not listening\n{}", log_of(folder.path()));
+        };
+        let socket = folder.path().join("admin.sock");
+        until("the admin socket is there", || {
+            socket.exists().then_some(())
+        });
+        Self {
+            child,
+            public,
+            admin: Admin { address: public },
+            folder,
+        }
+    }
+
+    /// A new connection to the public listener.
+    #[track_caller]
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.public)
+    }
+
+    pub(crate) fn ready(&self) -> bool {
+        self.admin
+            .try_call("GET", "/readyz", &Value::Null)
+            .is_some_and(|answer| answer.status == 200)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(pid(&self.child), signal).expect("the child has not been waited for");
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kills it as a power cut would, and hands out its folder.
+    pub(crate) fn kill(mut self) -> TempDir {
+        self.end();
+        std::mem::replace(
+            &mut self.folder,
+            tempfile::tempdir().expect("a temporary folder"),
+        )
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let child = &mut self.child;
+        until("the router ends", || {
+            child.try_wait().expect("the child is ours")
+        })
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn ended(&mut self) -> bool {
+        self.child.try_wait().expect("the child is ours").is_some()
+    }
+
+    /// Runs a verb against it.
+    #[track_caller]
+    pub(crate) fn run(&self, arguments: &[&str]) -> Outcome {
+        let url = format!("http://{}", self.admin.address);
+        let mut all = arguments.to_vec();
+        all.extend(["--admin", &url]);
+        command(self.folder.path(), &all)
+    }
+
+    /// The verb's `--json` document.
+    #[track_caller]
+    pub(crate) fn run_json(&self, arguments: &[&str]) -> Value {
+        let mut all = arguments.to_vec();
+        all.push("--json");
+        let outcome = self.run(&all);
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        serde_json::from_str(&outcome.stdout).expect("--json prints one document")
+    }
+
+    /// The lines of the access log so far, whole ones only.
+    #[track_caller]
+    pub(crate) fn log(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.path("access.json")).unwrap_or_default();
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("a log line is one JSON object"))
+            .collect()
+    }
+
+    /// The access log once it has `n` lines.
+    #[track_caller]
+    pub(crate) fn log_of(&self, n: usize) -> Vec<Value> {
+        let log = within(Duration::from_secs(5), || {
+            Some(self.log()).filter(|log| log.len() >= n)
+        });
+        log.unwrap_or_else(|| {
+            panic!(
+                "{} lines, expected {n}: {:#?}",
+                self.log().len(),
+                self.log()
+            )
+        })
+    }
+
+    /// What it wrote for operators so far.
+    pub(crate) fn stderr(&self) -> String {
+        log_of(self.folder.path())
+    }
+
+    /// Overwrites its file.
+    pub(crate) fn rewrite(&self, text: &str) {
+        fs::write(self.path("kanaria.toml"), text).expect("the folder is ours");
+    }
+
+    fn end(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Kanaria {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let log = self.stderr();
+            let from = log.len().saturating_sub(4000);
+            println!("router said:\n{}", log.get(from..).unwrap_or(&log));
+        }
+        self.end();
+    }
+}
+
+/// Runs the binary with `folder` as working directory.
+#[track_caller]
+pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Outcome {
+    let began = Instant::now();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kanaria"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("KANARIA_ADMIN")
+        .env_remove("KANARIA_TOKEN")
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary is built");
+    let pid = pid(&child);
+    let (done, over) = mpsc::channel::<()>();
+    let guard = thread::spawn(move || {
+        if over.recv_timeout(DEADLINE) == Err(mpsc::RecvTimeoutError::Timeout) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    });
+    let stderr = child.stderr.take().expect("piped");
+    let errors = thread::spawn(move || std::io::read_to_string(stderr).unwrap_or_default());
+    let stdout = child.stdout.take().expect("piped");
+    let stdout = std::io::read_to_string(stdout).unwrap_or_default();
+    let status = child.wait().expect("the child is ours");
+    let took = began.elapsed();
+    drop(done);
+    guard.join().expect("the guard does not panic");
+    Outcome {
+        code: status.code(),
+        stdout,
+        stderr: errors.join().expect("reading does not panic"),
+        took,
+    }
+}
+
+fn spawn(folder: &Path, environment: &[(&str, &str)]) -> Child {
+    let log = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(folder.join("stderr.log"))
+        .expect("the folder is ours");
+    Command::new(env!("CARGO_BIN_EXE_kanaria"))
+        .args(["run", "-c", "kanaria.toml"])
+        .current_dir(folder)
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .expect("the binary is built")
+}
+
+fn lines_of(child: &mut Child) -> Receiver<String> {
+    let stdout = child.stdout.take().expect("piped");
+    let (line, lines) = mpsc::channel();
+    thread::spawn(move || {
+        for text in BufReader::new(stdout).lines().map_while(Result::ok) {
+            // Whoever no longer listens has what they wanted; the pipe must be read on all the same.
+            let _ = line.send(text);
+        }
+    });
+    lines
+}
+
+/// The next `listening NAME ADDRESS`.
+fn bound_address(lines: &Receiver<String>) -> Option<(String, SocketAddr)> {
+    loop {
+        let line = lines.recv_timeout(DEADLINE).ok()?;
+        let mut words = line.split_whitespace();
+        if words.next() != Some("listening") {
+            continue;
+        }
+        let name = words.next()?.to_owned();
+        // A socket file has no port to tell.
+        if let Ok(address) = words.next()?.parse() {
+            return Some((name, address));
+        }
+    }
+}
+
+fn log_of(folder: &Path) -> String {
+    fs::read_to_string(folder.join("stderr.log")).unwrap_or_default()
+}
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_child(child)
+}

@@ -1,0 +1,363 @@
+//! The house: arrows, pure files, lengths, documents.
+//!
+//! Reads the repository's own text; what clippy can check is left to clippy.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Who may name whom, module by module of the router; `config` may be named by all.
+/// A module that is not listed may be named by anyone and names whom it likes except the pairs of `NEVER`.
+const NEVER: [(&str, &str); 12] = [
+    ("proxy", "control"),
+    ("proxy", "admin"),
+    ("proxy", "journal"),
+    ("proxy", "cli"),
+    ("control", "proxy"),
+    ("control", "accept"),
+    ("control", "cli"),
+    ("admin", "proxy"),
+    ("admin", "accept"),
+    ("pool", "proxy"),
+    ("publish", "control"),
+    ("journal", "control"),
+];
+
+/// Policies of the request path: plain values and header bytes, never pingora's types.
+const POLICIES: [&str; 6] = [
+    "hygiene",
+    "identify",
+    "stamp",
+    "record",
+    "pool",
+    "access_log",
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every file below `folder` whose name ends in one of `kinds`.
+fn files(folder: &str, kinds: &[&str]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![root().join(folder)];
+    while let Some(folder) = open.pop() {
+        let entries =
+            fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        for entry in entries {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() {
+                if !matches!(name.as_str(), "target" | "corpus" | ".git" | "artifacts") {
+                    open.push(path);
+                }
+            } else if kinds.iter().any(|kind| name.ends_with(kind)) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn text(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn shown(path: &Path) -> String {
+    path.strip_prefix(root())
+        .unwrap_or(path)
+        .display()
+        .to_string()
+}
+
+/// The lines before the unit tests.
+fn program(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .take_while(|line| line.trim() != "#[cfg(test)]")
+}
+
+/// The first folder or file name below `router/`.
+fn module(path: &Path) -> String {
+    let below = path.strip_prefix(root().join("router")).unwrap();
+    let first = below
+        .components()
+        .next()
+        .unwrap()
+        .as_os_str()
+        .to_string_lossy()
+        .into_owned();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+#[track_caller]
+fn none(what: &str, found: &[String]) {
+    assert!(found.is_empty(), "{what}:\n{}", found.join("\n"));
+}
+
+#[test]
+fn the_arrows_of_the_house_hold() {
+    let mut wrong = Vec::new();
+    for path in files("router", &[".rs"]) {
+        let from = module(&path);
+        for line in program(&text(&path)).filter(|line| !line.trim_start().starts_with("//")) {
+            for (_, to) in NEVER.iter().filter(|(module, _)| *module == from) {
+                if names(line, to) {
+                    wrong.push(format!("{}: {}", shown(&path), line.trim()));
+                }
+            }
+        }
+    }
+    none("arrows that must not be", &wrong);
+}
+
+/// Whether `line` names the router's module `module` by path.
+fn names(line: &str, module: &str) -> bool {
+    ["crate::", "router::"].iter().any(|root| {
+        line.match_indices(root).any(|(at, _)| {
+            let rest = &line[at + root.len()..];
+            let word = |text: &str| text == module || text.starts_with(&format!("{module}::"));
+            match rest.strip_prefix('{') {
+                Some(list) => list.split([',', '}']).any(|item| word(item.trim())),
+                None => word(rest.split([';', ' ', '(', ',']).next().unwrap_or_default()),
+            }
+        })
+    })
+}
+
+#[test]
+fn policies_know_no_pingora() {
+    let found: Vec<_> = files("router", &[".rs"])
+        .into_iter()
+        .filter(|path| POLICIES.contains(&module(path).as_str()))
+        .filter(|path| program(&text(path)).any(|line| line.contains("pingora_")))
+        .map(|path| shown(&path))
+        .collect();
+    none("policies over pingora's types", &found);
+}
+
+#[test]
+fn config_is_pure() {
+    let banned = [
+        "std::fs",
+        "std::env",
+        "std::process",
+        "std::thread",
+        "Instant::now",
+        "SystemTime::now",
+        "TcpStream",
+        "TcpListener",
+        "UdpSocket",
+        "println!",
+        "eprintln!",
+        "rand::",
+        "tokio",
+        "pingora",
+        "router::",
+    ];
+    let mut found = Vec::new();
+    for path in files("config/src", &[".rs"]) {
+        for line in program(&text(&path)).filter(|line| !line.trim_start().starts_with("//")) {
+            if banned.iter().any(|word| line.contains(word)) {
+                found.push(format!("{}: {}", shown(&path), line.trim()));
+            }
+        }
+    }
+    none("config touches the outside", &found);
+}
+
+#[test]
+fn config_depends_on_little() {
+    let allowed = [
+        "base64",
+        "hmac",
+        "http",
+        "ipnet",
+        "jiff",
+        "regex",
+        "schemars",
+        "serde",
+        "serde_json",
+        "sha2",
+        "siphasher",
+        "thiserror",
+        "toml",
+    ];
+    let manifest: toml::Table = text(&root().join("config/Cargo.toml")).parse().unwrap();
+    let names = manifest["dependencies"].as_table().unwrap().keys();
+    let found: Vec<_> = names
+        .filter(|name| !allowed.contains(&name.as_str()))
+        .cloned()
+        .collect();
+    none("dependencies of config that its task does not need", &found);
+}
+
+#[test]
+fn files_stay_readable() {
+    let mut found = Vec::new();
+    for folder in ["config/src", "router", "benches", "tests"] {
+        for path in files(folder, &[".rs"]) {
+            let all = text(&path);
+            let lines = program(&all).count();
+            if lines > 500 {
+                found.push(format!("{}: {lines} lines, at most 500", shown(&path)));
+            }
+            if !all.starts_with("//!") && !all.starts_with("#!") {
+                found.push(format!("{}: does not say what it is", shown(&path)));
+            }
+        }
+    }
+    none("files to split or to introduce", &found);
+}
+
+#[test]
+fn nothing_is_silenced_or_left_for_later() {
+    let words = [
+        "#[allow",
+        "#![allow",
+        "#[ignore",
+        "#[should_panic",
+        concat!("to", "do!("),
+        "unimplemented!(",
+    ];
+    let mut found = Vec::new();
+    for folder in ["config/src", "router", "benches", "tests"] {
+        for path in files(folder, &[".rs"]) {
+            for line in text(&path).lines() {
+                let code = line.trim_start();
+                if words.iter().any(|word| code.starts_with(word)) {
+                    found.push(format!("{}: {code}", shown(&path)));
+                }
+            }
+        }
+    }
+    none("lints silenced, tests switched off, work left", &found);
+}
+
+#[test]
+fn every_shipped_example_is_listed_where_users_look() {
+    let readers = [
+        text(&root().join("README.md")),
+        text(&root().join("docs/operations.md")),
+    ]
+    .concat();
+    let found: Vec<_> = files("config/examples", &[".toml", ".json"])
+        .into_iter()
+        .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+        .filter(|name| !readers.contains(name.as_str()))
+        .collect();
+    none(
+        "examples that neither README.md nor docs/operations.md names",
+        &found,
+    );
+}
+
+#[test]
+fn links_of_the_documents_lead_somewhere() {
+    let mut found = Vec::new();
+    let mut documents = files("docs", &[".md"]);
+    documents
+        .extend(["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].map(|name| root().join(name)));
+    for document in documents {
+        let all = text(&document);
+        for (at, _) in all.match_indices("](") {
+            let link = all[at + 2..].split([')', '#']).next().unwrap_or_default();
+            let outside = link.is_empty() || link.contains("://");
+            if !outside && !document.parent().unwrap().join(link).exists() {
+                found.push(format!("{}: {link}", shown(&document)));
+            }
+        }
+    }
+    none("links that lead nowhere", &found);
+}
+
+#[test]
+fn the_code_map_names_every_module() {
+    let map = text(&root().join("ARCHITECTURE.md"));
+    let mut found = Vec::new();
+    for path in files("router", &[".rs"]) {
+        let module = module(&path);
+        if !matches!(module.as_str(), "lib" | "main") && !map.contains(&format!("`{module}`")) {
+            found.push(module);
+        }
+    }
+    found.dedup();
+    none("modules that ARCHITECTURE.md does not name", &found);
+}
+
+#[test]
+fn the_short_documents_are_short() {
+    for (name, bound) in [("README.md", 150), ("ARCHITECTURE.md", 250)] {
+        let lines = text(&root().join(name)).lines().count();
+        assert!(lines <= bound, "{name}: {lines} lines, at most {bound}");
+    }
+}
+
+#[test]
+fn the_image_copies_what_is_there() {
+    let dockerfile = text(&root().join("Dockerfile"));
+    let mut stages = Vec::new();
+    let mut found = Vec::new();
+    for line in dockerfile.lines() {
+        let words: Vec<_> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["FROM", _, "AS", stage] => stages.push((*stage).to_owned()),
+            ["COPY", from, ..] if from.starts_with("--from=") => {
+                let stage = &from["--from=".len()..];
+                if !stages.iter().any(|known| known == stage) {
+                    found.push(format!("stage {stage}"));
+                }
+            }
+            ["COPY", sources @ .., _] => {
+                let missing = sources
+                    .iter()
+                    .filter(|source| !root().join(source).exists());
+                found.extend(missing.map(|source| (*source).to_owned()));
+            }
+            _ => {}
+        }
+    }
+    none("the Dockerfile copies what does not exist", &found);
+    for part in ["USER", "HEALTHCHECK", "--release", "--locked", "ENTRYPOINT"] {
+        assert!(dockerfile.contains(part), "Dockerfile: no {part}");
+    }
+}
+
+#[test]
+fn the_image_gets_every_source_of_the_build() {
+    let dockerfile = text(&root().join("Dockerfile"));
+    let manifest: toml::Table = text(&root().join("Cargo.toml")).parse().unwrap();
+    let mut needed = vec!["Cargo.toml", "Cargo.lock", "config", "router"];
+    let targets = ["bench", "test", "example"];
+    let paths = targets
+        .iter()
+        .filter_map(|kind| manifest.get(*kind)?.as_array());
+    let paths = paths
+        .flatten()
+        .filter_map(|target| target.get("path")?.as_str());
+    needed.extend(paths.filter_map(|path| path.split('/').next()));
+    let found: Vec<_> = needed
+        .into_iter()
+        .filter(|name| {
+            !dockerfile
+                .lines()
+                .any(|line| line.starts_with("COPY") && line.contains(name))
+        })
+        .map(str::to_owned)
+        .collect();
+    none(
+        "cargo needs these to read the manifest, the Dockerfile does not copy them",
+        &found,
+    );
+}
+
+#[test]
+fn the_workspace_rules_apply_to_both_packages() {
+    for name in ["Cargo.toml", "config/Cargo.toml"] {
+        let manifest: toml::Table = text(&root().join(name)).parse().unwrap();
+        assert_eq!(
+            manifest["lints"]["workspace"].as_bool(),
+            Some(true),
+            "{name}"
+        );
+    }
+}
