@@ -211,7 +211,7 @@ impl Changes {
         Self {
             in_force: own.histogram(
                 "kanaria_change_in_force_seconds",
-                "From a change being published to the last request decided without it being on its way.",
+                "From a change being asked for to the last request decided without it being on its way.",
                 &[0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1],
             ),
             revision: own.gauge("kanaria_revision", "Number of the live state in force."),

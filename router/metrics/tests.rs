@@ -25,8 +25,8 @@ fn check_ratio(metrics: &Metrics, pool: &str, kind: &str, expected: Option<f64>)
     assert_eq!(value.map(|value| value.parse().unwrap()), expected);
 }
 
-#[test]
-fn the_exposition() {
+/// Metrics in which every series has moved.
+fn moved() -> Metrics {
     let structure = structure(&json!({}), &json!([]));
     let metrics = Metrics::new();
     let pools = Arc::new(Pools::new());
@@ -43,6 +43,7 @@ fn the_exposition() {
     metrics.connection_opened("public");
     metrics.connection_opened("public");
     metrics.connection_closed("public");
+    metrics.connection_refused("public");
     metrics.access_log("logs/access.json");
     metrics.finished(&record(), &snapshot);
     metrics.finished(&unreadable(), &snapshot);
@@ -61,7 +62,63 @@ fn the_exposition() {
         ..served(0, Reason::Weight, 9)
     };
     metrics.finished(&odd, &snapshot);
-    insta::assert_snapshot!(text(&metrics));
+    metrics
+}
+
+#[test]
+fn the_exposition() {
+    insta::assert_snapshot!(text(&moved()));
+}
+
+/// First and second cell of the row of `name` in a table of docs/metrics.md.
+fn row(name: &str) -> Option<(&'static str, &'static str)> {
+    let start = format!("| `{name}` | ");
+    let rows = include_str!("../../docs/metrics.md").lines();
+    let mut cells = rows.filter_map(|line| line.strip_prefix(&*start)?.split_once(" | "));
+    cells.next()
+}
+
+#[test]
+fn the_page_names_every_series_with_its_labels() {
+    let text = moved().gather();
+    let names = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let names = names.filter_map(|rest| rest.split(' ').next());
+    for name in names.filter(|name| name.starts_with("kanaria_")) {
+        let (labels, _) = row(name).unwrap_or_else(|| panic!("docs/metrics.md: no row for {name}"));
+        let sample = text.lines().find(|line| line.starts_with(name)).unwrap();
+        let pairs = sample.split_once('{').map_or("", |(_, rest)| rest);
+        let mut expected: Vec<_> = pairs
+            .split("\",")
+            .filter_map(|pair| Some(pair.split_once("=\"")?.0))
+            .filter(|label| *label != "le")
+            .collect();
+        let mut written: Vec<_> = labels
+            .split(", ")
+            .filter(|label| !label.is_empty())
+            .collect();
+        expected.sort_unstable();
+        written.sort_unstable();
+        assert_eq!(written, expected, "docs/metrics.md: labels of {name}");
+    }
+}
+
+#[test]
+fn the_page_names_every_cause_with_its_status_and_its_fault() {
+    for cause in Cause::ALL {
+        let name = cause.as_str();
+        let (status, rest) =
+            row(name).unwrap_or_else(|| panic!("docs/metrics.md: no row for {name}"));
+        assert_eq!(status, cause.status().to_string(), "{name}");
+        let whose = match cause.blame() {
+            Blame::Client => "client",
+            Blame::Router => "kanaria",
+            Blame::Target => "target",
+        };
+        assert!(
+            rest.starts_with(whose),
+            "{name} is the fault of {whose}: {rest}"
+        );
+    }
 }
 
 #[test]
