@@ -37,8 +37,8 @@ fn a_problem_is_rfc_9457_and_names_what_is_wrong() {
             "POST",
             "/api/v1/restore",
             "{\"revision\": 999999}",
-            404,
-            "999999",
+            422,
+            "revision",
         ),
     ];
     let revision = kanaria.admin.revision();

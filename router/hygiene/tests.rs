@@ -1,3 +1,5 @@
+//! Heads that two readers could read differently, or that are too large, each with what it gets.
+
 use super::*;
 
 fn limits() -> Limits {
