@@ -115,6 +115,7 @@ fn perform(
             return Outcome::failed(Code::Failed, &format!("no temporary folder: {error}"));
         }
     };
+    let farewell = farewell(&stage);
     let (end, ended) = oneshot::channel();
     let scenery = Scenery {
         options: *options,
@@ -130,13 +131,19 @@ fn perform(
     match (played, cleaned) {
         (Ok(Ok(())), Ok(())) => Outcome {
             code,
-            ..Outcome::done(String::new())
+            ..Outcome::done(farewell)
         },
         (Ok(Err(error)), _) | (_, Err(error)) => {
             Outcome::failed(Code::Failed, &format!("demo: {error}"))
         }
         (Err(_), _) => Outcome::failed(Code::Failed, "demo: a defect of ours ended it"),
     }
+}
+
+/// The last line; on a terminal the cursor stands behind the line that was redrawn.
+fn farewell(stage: &Stage) -> String {
+    let line_end = if stage.redraws { "\n" } else { "" };
+    format!("{line_end}ended; nothing is left behind\n")
 }
 
 /// A temporary folder with the router's file, as an operator would write it.

@@ -67,7 +67,8 @@ fn tell(outcome: Outcome) -> ExitCode {
 fn start_log(verb: &Verb) -> anyhow::Result<()> {
     let default = match verb {
         Verb::Run { .. } => "info",
-        Verb::Demo(_) => "warn",
+        // Its state is always new, and what is broken in it is broken on purpose.
+        Verb::Demo(_) => "error",
         _ => return Ok(()),
     };
     let filter = std::env::var("KANARIA_LOG").unwrap_or_default();

@@ -177,6 +177,7 @@ fn the_router_gets_a_file_as_an_operator_would_write_it() {
     let outcome = perform(&free(), run, &surroundings(), Paper::default().stage());
     assert_eq!((outcome.code, outcome.err.as_str()), (Code::Done, ""));
     assert!(!folder.unwrap().exists(), "the folder is gone");
+    assert_eq!(outcome.out, "ended; nothing is left behind\n");
 }
 
 /// Asks an environment of a running demo.
