@@ -176,7 +176,7 @@ impl Task {
             Ok(done) if !done.held.is_empty() => ("held", None),
             Ok(done) if done.revision == before => ("unchanged", None),
             Ok(_) => ("applied", None),
-            Err(rejection) => ("refused", Some(rejection.to_string())),
+            Err(rejection) => ("refused", Some(in_a_line(rejection))),
         };
         self.wiring.house.observe(Observation::Reloaded(result));
         if let Err(rejection) = outcome {
@@ -227,6 +227,22 @@ impl Invalid {
             problems: vec![serde_json::json!({ "message": text })],
             text,
         }
+    }
+}
+
+/// A rejection for a list of warnings: the first line of it, without the sketch of the place, and how many more there are.
+fn in_a_line(rejection: &Rejection) -> String {
+    let (first, n_more) = match rejection {
+        Rejection::Invalid(invalid) => (
+            invalid.text.lines().next().unwrap_or_default().to_owned(),
+            invalid.problems.len().saturating_sub(1),
+        ),
+        Rejection::NeedsRestart(why) => (why.clone(), 0),
+        other => (other.to_string(), 0),
+    };
+    match n_more {
+        0 => first,
+        n_more => format!("{first} (and {n_more} more: `kanaria check` tells all)"),
     }
 }
 

@@ -276,12 +276,17 @@ async fn a_reload_of_a_changed_block_wins_unless_it_is_held() {
 async fn a_refused_file_leaves_everything_and_is_told() {
     let rig = rig();
     let mut notices = rig.control.notices();
-    *rig.file.lock().unwrap() = Err(invalid("kanaria.toml:3:1: unknown key `weigths`"));
+    *rig.file.lock().unwrap() = Err(invalid(
+        "kanaria.toml:3:1: unknown key `weigths`\n   |\n 3 | weigths = 1\n   | ^^^^^^^\n",
+    ));
     let refused = rig.ask(Action::Reload).await.unwrap_err();
     assert!(refused.to_string().contains("unknown key `weigths`"));
     assert_eq!(notices.try_recv().unwrap().event, "config_refused");
     assert_eq!(rig.control.standing().revision(), 1);
-    assert!(rig.control.standing().refused.is_some());
+    assert_eq!(
+        rig.control.standing().warnings(),
+        ["the file on disk is refused: kanaria.toml:3:1: unknown key `weigths`"]
+    );
     assert_eq!(rig.ask(ROLLBACK).await.unwrap().durable, Some(true));
 }
 

@@ -49,8 +49,7 @@ fn header(status: &Status, surroundings: &Surroundings) -> String {
         clean(&status.config_digest),
     );
     if status.state == "new" {
-        let note =
-            "state: new. No earlier state was found at the start: the file's weights are live.";
+        let note = "state: new. No earlier state was found at the start: routes began with the file's weights.";
         text.push_str(&format!("{}\n", paint(note, YELLOW, surroundings)));
     }
     for warning in &status.warnings {
@@ -114,7 +113,8 @@ fn headline(route: &Route, surroundings: &Surroundings) -> String {
 fn set_by(route: &Route, surroundings: &Surroundings) -> String {
     let mut text = match (&route.actor, route.owner.as_str()) {
         (Some(actor), _) if actor != "file" => format!("  set by {}", clean(actor)),
-        (_, "live") => "  set by a change".into(),
+        (Some(_), "live") => "  set by the router".into(),
+        (None, "live") => "  set by a change".into(),
         _ => "  as the file says".into(),
     };
     if let Some(time) = &route.since {
