@@ -291,7 +291,17 @@ mod tests {
             [false, true, false, true, false, true, true, false]
         );
         for wrong in [
-            "", "200,", "20", "600", "099", "+20", "399-200", "200-", "2xx",
+            "",
+            "200,",
+            "20",
+            "600",
+            "099",
+            "+20",
+            "399-200",
+            "200-",
+            "-200",
+            "200-300-400",
+            "2xx",
         ] {
             assert!(wrong.parse::<Statuses>().is_err(), "{wrong}");
         }

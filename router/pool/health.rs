@@ -4,7 +4,6 @@
 //! Nothing here picks targets or touches a request.
 
 mod ask;
-mod statuses;
 mod streak;
 mod tls;
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use config::units::Statuses;
 use http::{Request, Response, Uri, header};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
@@ -13,7 +14,6 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::Terms;
-use super::statuses::Statuses;
 use super::tls::Tls;
 use crate::pool::target::Health;
 
@@ -43,7 +43,7 @@ impl Question {
             address,
             timeout: check.timeout.0,
             request: request(terms, address),
-            accepted: Statuses::parse(&check.status),
+            accepted: check.status.parse().ok(),
             tls: terms
                 .tls
                 .as_ref()
@@ -67,7 +67,7 @@ impl Question {
 
     fn accepts(&self, status: u16) -> bool {
         let accepted = self.accepted.as_ref();
-        accepted.is_some_and(|accepted| accepted.contain(status))
+        accepted.is_some_and(|accepted| accepted.contains(status))
     }
 
     async fn status(&self) -> Result<u16, Failed> {
