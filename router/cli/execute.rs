@@ -52,25 +52,19 @@ pub fn execute(arguments: Arguments, program: &Program, surroundings: &Surroundi
             let place = path.or(state_dir);
             return offline::verify(program, place.as_deref(), &config, remote.json);
         }
-        Verb::Explain(explain) => {
-            let question = question_of(&explain);
-            if let Some(file) = explain.config {
-                return explain_file(program, &file, &question, remote.json, surroundings);
+        Verb::Explain(explain) => match &explain.config {
+            Some(file) => {
+                let question = question_of(&explain);
+                return explain_file(program, file, &question, remote.json, surroundings);
             }
-            look(
-                Call::send(Method::POST, "/api/v1/explain", question),
-                Show::Explanation,
-            )
-        }
+            None => self::explain(&explain),
+        },
         Verb::Status { route: None } => look(Call::get("/api/v1/status"), Show::Status),
         Verb::Status { route: Some(route) } => one_route(&route),
         Verb::Weights(weights) => self::weights(weights),
         Verb::Rollback { route, change } => rollback(route, change),
         Verb::Resume { route, change } => on_route(&route, "resume", change, Show::Resumed),
-        Verb::History { limit, verb: None } => look(
-            Call::get(format!("/api/v1/history?limit={limit}")),
-            Show::History,
-        ),
+        Verb::History { limit, verb: None } => history(limit),
         Verb::Restore {
             revision,
             force,
@@ -84,15 +78,24 @@ pub fn execute(arguments: Arguments, program: &Program, surroundings: &Surroundi
             on_route(&route, "reshuffle", change, Show::Reshuffled),
             force,
         ),
-        Verb::Reload { change } => changing(
-            Method::POST,
-            "/api/v1/reload".into(),
-            Map::new(),
-            change,
-            Show::Reloaded,
-        ),
+        Verb::Reload { change } => reload(change),
     };
     ask(question, &remote, surroundings)
+}
+
+fn explain(explain: &Explain) -> Question {
+    let call = Call::send(Method::POST, "/api/v1/explain", question_of(explain));
+    look(call, Show::Explanation)
+}
+
+fn history(limit: u32) -> Question {
+    let call = Call::get(format!("/api/v1/history?limit={limit}"));
+    look(call, Show::History)
+}
+
+fn reload(change: Change) -> Question {
+    let path = "/api/v1/reload".to_owned();
+    changing(Method::POST, path, Map::new(), change, Show::Reloaded)
 }
 
 fn quiet(code: Code) -> Outcome {
