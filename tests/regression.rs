@@ -77,6 +77,30 @@ fn ambiguous_requests_are_refused_and_nothing_reaches_a_target() {
     );
 }
 
+/// Requests that pingora's own reader answers with 400 before any of our code sees them.
+const UNREADABLE: [&str; 7] = [
+    "GET /<a> HTTP/1.1\r\nHost: a\r\n\r\n",
+    "GET /`a HTTP/1.1\r\nHost: a\r\n\r\n",
+    "GET /?q=<script> HTTP/1.1\r\nHost: a\r\n\r\n",
+    "GET /?q=\"a\" HTTP/1.1\r\nHost: a\r\n\r\n",
+    "GET http://a/ HTTP/1.1\r\nHost: A\r\n\r\n",
+    "GET http://[a/ HTTP/1.1\r\nHost: [a\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\u{c}chunked\r\n\r\n0\r\n\r\n",
+];
+
+#[test]
+fn what_the_library_would_refuse_unseen_has_its_line() {
+    let (ec2, kanaria) = single();
+    for message in UNREADABLE {
+        assert_eq!(
+            raw(&kanaria, &ec2, message.as_bytes()),
+            (400, 0),
+            "{message:?}"
+        );
+    }
+    assert_eq!(kanaria.log_of(UNREADABLE.len()).len(), UNREADABLE.len());
+}
+
 #[test]
 fn bare_line_feeds_are_refused_or_repaired_on_a_closed_connection() {
     let (ec2, kanaria) = single();

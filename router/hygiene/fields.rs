@@ -1,5 +1,7 @@
 //! The fields of a head, and the framing they add up to.
 
+use http::uri::Authority;
+
 use super::line::Request;
 use super::{Body, Framing};
 use crate::record::Cause;
@@ -18,13 +20,15 @@ impl<'a> Seen<'a> {
     /// Takes one field line.
     pub(super) fn field(&mut self, line: &'a [u8]) -> Result<(), Cause> {
         let colon = memchr::memchr(b':', line).ok_or(Cause::BadRequest)?;
-        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+        let (name, value) = (&line[..colon], &line[colon + 1..]);
         if name.is_empty()
             || !name.iter().copied().all(is_token)
             || !value.iter().copied().all(is_field_byte)
         {
             return Err(Cause::BadRequest);
         }
+        // Only now: a form feed is white space to `trim_ascii`, and a fault in a field.
+        let value = value.trim_ascii();
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => self.host(value),
             7 if name.eq_ignore_ascii_case(b"upgrade") => {
@@ -83,7 +87,8 @@ impl<'a> Seen<'a> {
         Ok(())
     }
 
-    /// HTTP/1.1 names exactly one host (RFC 9112 section 3.2), and an absolute target the same one.
+    /// HTTP/1.1 names exactly one host (RFC 9112 section 3.2), and an absolute target the same one, letter by letter:
+    /// pingora compares them so, and what it refuses itself has no line in the log.
     fn check_host(&self, request: &Request<'_>) -> Result<(), Cause> {
         let named = match (self.host, request.authority) {
             (None, None) => {
@@ -96,11 +101,14 @@ impl<'a> Seen<'a> {
             (Some(host), None) => host,
             (None, Some(authority)) if !request.http_1_1 => authority,
             (None, Some(_)) => return Err(Cause::BadRequest),
-            (Some(host), Some(authority)) if host.eq_ignore_ascii_case(authority) => host,
+            (Some(host), Some(authority)) if host == authority => host,
             (Some(_), Some(_)) => return Err(Cause::BadRequest),
         };
         let valid = !named.is_empty() && named.iter().copied().all(is_authority_byte);
-        if valid {
+        let readable = request
+            .authority
+            .is_none_or(|authority| Authority::try_from(authority).is_ok());
+        if valid && readable {
             Ok(())
         } else {
             Err(Cause::BadRequest)

@@ -85,7 +85,7 @@ fn authority<'a>(target: &'a [u8], method: &[u8]) -> Result<Option<&'a [u8]>, Ca
         return Err(Cause::BadRequest);
     }
     // A fragment never belongs in a request, and servers disagree on where it ends.
-    if target.contains(&b'#') || std::str::from_utf8(target).is_err() {
+    if target.contains(&b'#') || std::str::from_utf8(target).is_err() || !is_carried(target) {
         return Err(Cause::BadRequest);
     }
     match target {
@@ -93,6 +93,15 @@ fn authority<'a>(target: &'a [u8], method: &[u8]) -> Result<Option<&'a [u8]>, Ca
         b"*" if method == b"OPTIONS" => Ok(None),
         _ => absolute(target).map(Some),
     }
+}
+
+/// Whether pingora can carry the target as it is: it refuses these marks, which RFC 3986 wants percent-encoded, before
+/// anyone can log the request.
+fn is_carried(target: &[u8]) -> bool {
+    let query = memchr::memchr(b'?', target).unwrap_or(target.len());
+    let (path, query) = target.split_at(query);
+    !path.iter().any(|byte| matches!(byte, b'<' | b'>' | b'`'))
+        && !query.iter().any(|byte| matches!(byte, b'<' | b'>' | b'"'))
 }
 
 fn absolute(target: &[u8]) -> Result<&[u8], Cause> {
