@@ -23,7 +23,8 @@ pub fn is_valid(id: &[u8]) -> bool {
 /// A value with `Root` gets our `Self` in front and keeps its other fields; without one a new `Root` is made.
 pub fn trace(given: Option<&str>, now: SystemTime) -> String {
     let mut value = String::with_capacity(128);
-    let kept = given.filter(|given| given.len() <= 7 * 1024 && given.contains("Root=1-"));
+    let is_rooted = |given: &&str| root(given).is_some_and(|root| root.starts_with("1-"));
+    let kept = given.filter(|given| given.len() <= 7 * 1024 && is_rooted(given));
     let Some(kept) = kept else {
         push_trace(&mut value, "Root", now);
         return value;
@@ -114,5 +115,13 @@ mod tests {
             "{value}"
         );
         assert_eq!(root(&value), Some("1-67891233-abc"));
+    }
+
+    #[test]
+    fn a_trace_that_only_seems_to_have_a_root_gets_one() {
+        for given in ["xRoot=1-67891233-abc", "Root=2-a;Root=1-67891233-abc", ""] {
+            let value = trace(Some(given), now());
+            assert!(value.starts_with("Root=1-5759e988-"), "{value}");
+        }
     }
 }
