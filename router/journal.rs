@@ -5,7 +5,7 @@
 
 mod line;
 
-mod chain;
+pub mod chain;
 
 mod start;
 

@@ -1,6 +1,6 @@
 //! Black-box tests of the built binary: real processes, real sockets on loopback, free ports.
 //!
-//! Nothing here calls into the router's code. `KANARIA_LONG=1` runs the long forms; `docs/testing.md` lists both.
+//! Nothing here but `fuzz` calls into the router's code. `KANARIA_LONG=1` runs the long forms; `docs/testing.md` lists both.
 #![cfg(test)]
 
 // The harness: fake environments, the router as a child process, clients, load, statistics.
@@ -39,5 +39,7 @@ mod command;
 mod field;
 // Defects of the proxy library that we cure, and bugs once fixed.
 mod regression;
+// Inputs that fuzzing found or that were written for it, once more.
+mod fuzz;
 // The house: arrows, pure files, lengths, documents.
 mod tidy;

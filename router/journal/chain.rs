@@ -49,7 +49,7 @@ pub struct Summary {
 }
 
 /// Reads up to the first line that is not intact.
-pub(super) fn read(bytes: &[u8]) -> Chain {
+pub fn read(bytes: &[u8]) -> Chain {
     let mut chain = Chain {
         entries: Vec::new(),
         end: End::Whole,
@@ -88,7 +88,7 @@ fn next(text: &[u8], before: &str) -> Result<line::Sealed, String> {
 }
 
 /// Checks every line, also behind broken ones.
-pub(super) fn verify(bytes: &[u8]) -> Result<Summary, Vec<Broken>> {
+pub fn verify(bytes: &[u8]) -> Result<Summary, Vec<Broken>> {
     let mut broken = Vec::new();
     // `None` after a line that cannot be read: what follows it cannot be judged by it.
     let mut before = Some(FIRST.to_string());
