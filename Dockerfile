@@ -9,7 +9,6 @@ COPY config config
 COPY router router
 COPY benches benches
 COPY tests tests
-COPY docs docs
 RUN cargo build --release --locked --bin kanaria
 
 # The image: the binary, the certificates of the system, and a user that owns nothing but its state.
