@@ -168,7 +168,7 @@ kanaria demo: two environments, and a router before them
   ec2     http://127.0.0.1:{ec2}   the old environment, stable, 95 %
   ecs     http://127.0.0.1:{ecs}   the new environment, the canary, 5 %
   router  http://127.0.0.1:{public}   {USERS} users, {rps} requests/s
-  admin   http://127.0.0.1:{admin}
+  admin   http://127.0.0.1:{admin}   what is live, as a page for your browser
 
 try in another terminal:
   curl http://127.0.0.1:{public}/
