@@ -5,6 +5,7 @@ mod arrive;
 mod authority;
 mod exchange;
 mod failure;
+mod tunnel;
 mod upstream;
 
 use std::sync::Arc;

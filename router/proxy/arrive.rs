@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use config::facts::Facts;
-use http::{HeaderMap, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Version, header};
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
@@ -30,7 +30,11 @@ impl Exchange {
         session.set_write_timeout(Some(server.timeouts.body.0));
         let head = session.req_header_mut();
         make_origin_form(head)?;
-        let upgrade = head.headers.contains_key(header::UPGRADE);
+        let upgrade = asks_to_switch(head);
+        if !upgrade {
+            // What we do not carry is not asked for; a server may always ignore it.
+            head.remove_header(&header::UPGRADE);
+        }
         let trusted = identify::is_trusted(wire.peer.ip(), &server.trusted_proxies);
         self.arrival = Some(arrival(
             head,
@@ -90,7 +94,7 @@ fn arrival(
     upgrade: bool,
     proxies: &[config::units::Cidr],
 ) -> Arrival {
-    let text = |name: &str| head.headers.get(name).map(http::HeaderValue::as_bytes);
+    let text = |name: &str| head.headers.get(name).map(HeaderValue::as_bytes);
     let request_id = text("x-request-id")
         .filter(|id| request_id::is_valid(id))
         .map_or_else(request_id::fresh, |id| {
@@ -105,7 +109,7 @@ fn arrival(
         .headers
         .get_all("x-forwarded-for")
         .iter()
-        .map(http::HeaderValue::as_bytes);
+        .map(HeaderValue::as_bytes);
     let client = identify::client(wire.peer.ip(), proxies, forwarded);
     let texts = [
         Some(request_id.as_bytes()),
@@ -160,6 +164,24 @@ fn authority(target: &[u8]) -> &str {
     let target = std::str::from_utf8(target).unwrap_or_default();
     let rest = target.split_once("://").map_or("", |(_, rest)| rest);
     rest.split(['/', '?']).next().unwrap_or_default()
+}
+
+/// A WebSocket, the one switch of protocols we carry: asked for by a GET without a body (RFC 6455 section 4.1).
+fn asks_to_switch(head: &RequestHeader) -> bool {
+    let value = |name| head.headers.get(name).map(HeaderValue::as_bytes);
+    let mut connection = head.headers.get_all(header::CONNECTION).iter();
+    head.version == Version::HTTP_11
+        && head.method == Method::GET
+        && value(header::UPGRADE).is_some_and(|it| it.eq_ignore_ascii_case(b"websocket"))
+        && connection.any(|line| names_upgrade(line.as_bytes()))
+        && value(header::CONTENT_LENGTH).is_none_or(|length| length == b"0")
+        && value(header::TRANSFER_ENCODING).is_none()
+}
+
+fn names_upgrade(connection: &[u8]) -> bool {
+    connection
+        .split(|byte| *byte == b',')
+        .any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
 }
 
 /// Only `100-continue` is defined (RFC 9110 section 10.1.1).

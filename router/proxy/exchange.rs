@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use config::decision::{Choice, Decision, Reason};
 
+use super::tunnel::Gate;
 use crate::accept::Wire;
 use crate::forward::Journey;
 use crate::pool::Lease;
@@ -20,6 +21,7 @@ pub struct Exchange {
     pub(super) decision: Option<Decision>,
     pub(super) journey: Option<Journey>,
     pub(super) lease: Option<Lease>,
+    pub(super) gate: Option<Arc<Gate>>,
     pub(super) upstream: Option<Upstream>,
     pub(super) connecting: Option<Instant>,
     pub(super) sent: Option<Instant>,
@@ -51,6 +53,7 @@ impl Exchange {
             decision: None,
             journey: None,
             lease: None,
+            gate: None,
             upstream: None,
             connecting: None,
             sent: None,

@@ -2,6 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ use pingora_proxy::Session;
 use super::arrive::{host, peer_text};
 use super::authority::Authorities;
 use super::exchange::{Arrival, Exchange};
+use super::tunnel;
 use crate::forwarded::{self, Change};
 use crate::pool::Failure;
 use crate::record::{Cause, Upstream};
@@ -44,6 +46,7 @@ impl Exchange {
             status: None,
         });
         self.connecting = Some(now);
+        self.gate = self.switches().then(Arc::default);
         self.peer(address, session, authorities).map(Box::new)
     }
 
@@ -89,7 +92,8 @@ impl Exchange {
             self.set_forwarded(arrival, session.req_header(), request)?;
             self.set_marks(arrival, request)?;
             self.strip_cookie(request)?;
-            if arrival.upgrade {
+            if let Some(gate) = &self.gate {
+                gate.close();
                 arrival
                     .wire
                     .limit_quiet(self.response_timeout().unwrap_or(Duration::ZERO));
@@ -122,9 +126,11 @@ impl Exchange {
 
     /// Takes in the head of the target's answer, before anything of it is passed on.
     pub(super) fn take_response(&mut self, response: &mut ResponseHeader) -> Result<()> {
-        if response.status.is_informational()
-            && response.status != http::StatusCode::SWITCHING_PROTOCOLS
-        {
+        let switch = response.status == http::StatusCode::SWITCHING_PROTOCOLS;
+        if switch && self.gate.is_none() {
+            return Err(self.end(Cause::BadResponse));
+        }
+        if response.status.is_informational() && !switch {
             return Ok(());
         }
         let size: usize = response
@@ -180,15 +186,22 @@ impl Exchange {
             let certificates = authorities.of(path, &snapshot.structure);
             peer.options.ca = Some(certificates.or_err(ErrorType::InvalidCert, "pools.*.tls.ca")?);
         }
-        let upgrade = self.arrival.as_ref().is_some_and(|arrival| arrival.upgrade);
-        // An upgraded connection is bounded in both directions at once by the wire.
-        peer.options.read_timeout = (!upgrade).then_some(pool.settings.response_timeout.0);
-        if self.sent.is_some() {
-            // A retry after a kept connection had died takes a new one: no kept one has this key.
-            static NEXT: AtomicU64 = AtomicU64::new(0);
-            peer.group_key = NEXT.fetch_add(2, Relaxed) | 1;
+        if let Some(gate) = &self.gate {
+            tunnel::carry(&mut peer, pool, gate);
+        } else if self.sent.is_some() {
+            // A retry after a kept connection had died takes a new one.
+            peer.group_key = unshared_key();
         }
         Ok(peer)
+    }
+
+    /// Whether the target is asked to switch protocols; one that is spoken to by HTTP/2 cannot.
+    fn switches(&self) -> bool {
+        let asks = self.arrival.as_ref().is_some_and(|arrival| arrival.upgrade);
+        asks && self.journey.as_ref().is_some_and(|journey| {
+            let pool = self.hold.snapshot().pool(journey.serving());
+            !pool.settings.http2
+        })
     }
 
     fn set_forwarded(
@@ -323,6 +336,12 @@ fn apply(request: &mut RequestHeader, name: &'static str, change: Change) -> Res
     }
 }
 
+/// A key that no kept connection has.
+pub(super) fn unshared_key() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(2, Relaxed) | 1
+}
+
 fn peer(pool: &Pool, address: SocketAddr, host: &str) -> HttpPeer {
     let settings = &pool.settings;
     let sni = settings.tls.as_ref().map(|tls| {
@@ -342,6 +361,7 @@ fn peer(pool: &Pool, address: SocketAddr, host: &str) -> HttpPeer {
     let options = &mut peer.options;
     options.connection_timeout = Some(settings.connect_timeout.0);
     options.total_connection_timeout = Some(settings.connect_timeout.0);
+    options.read_timeout = Some(settings.response_timeout.0);
     options.write_timeout = Some(settings.response_timeout.0);
     options.idle_timeout = Some(settings.idle_timeout.0);
     if settings.http2 {
