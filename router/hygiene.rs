@@ -16,8 +16,6 @@ use crate::record::Cause;
 pub struct Framing {
     /// How the body ends.
     pub body: Body,
-    /// The client asks for another protocol on this connection (RFC 9110 section 7.8).
-    pub upgrade: bool,
 }
 
 /// How a request's body ends (RFC 9112 section 6.3).

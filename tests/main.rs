@@ -14,10 +14,12 @@ mod route;
 mod sticky;
 // What a target sees of a request and a client of an answer.
 mod headers;
-// Bodies and messages: streaming, chunks, HEAD, 1xx, upgrades, connections that die.
+// Bodies and messages: streaming, chunks, HEAD, 1xx, connections that die.
 mod exchange;
 // TLS toward the targets.
 mod target_tls;
+// Requests that ask to switch protocols: WebSockets, and what is none.
+mod upgrade;
 // Deadlines and bounds on what a client may do.
 mod limits;
 // Changes of the live state under load: in force when answered, nothing lost.

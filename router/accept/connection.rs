@@ -52,7 +52,7 @@ pub struct Connection {
 enum Allowed {
     /// The next so many.
     Bytes(u64),
-    /// All: the body ends by itself, or the connection was upgraded.
+    /// All: the body ends by itself, or the target switched protocols.
     All,
 }
 
@@ -108,16 +108,9 @@ impl Connection {
 
     /// Lets a checked head of `length` bytes through, and the body that `framing` says belongs to it.
     pub(super) fn admit(&mut self, length: usize, framing: Framing) {
-        self.allowed = match framing {
-            Framing { upgrade: true, .. }
-            | Framing {
-                body: Body::Chunked,
-                ..
-            } => Allowed::All,
-            Framing {
-                body: Body::Length(body),
-                ..
-            } => Allowed::Bytes(body + length as u64),
+        self.allowed = match framing.body {
+            Body::Chunked => Allowed::All,
+            Body::Length(body) => Allowed::Bytes(body + length as u64),
         };
         self.last_byte = Instant::now();
         self.quiet = None;
@@ -194,11 +187,10 @@ impl Connection {
     }
 
     fn poll_quiet(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let limit = self.wire.quiet_limit();
-        if limit.is_zero() {
+        let Some((from, limit)) = self.wire.quiet() else {
             return Poll::Pending;
-        }
-        let deadline = self.last_byte + limit;
+        };
+        let deadline = self.last_byte.max(from.into()) + limit;
         let timer = self
             .quiet
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
@@ -236,6 +228,9 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.allowed == Allowed::Bytes(0) && self.wire.switched() {
+            self.allowed = Allowed::All;
+        }
         let most = match self.allowed {
             Allowed::Bytes(0) => {
                 let ahead = self.poll_ahead(context);

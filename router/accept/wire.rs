@@ -21,7 +21,9 @@ pub struct Wire {
     started: AtomicU64,
     received: AtomicU64,
     sent: AtomicU64,
+    quiet_from: AtomicU64,
     quiet_limit: AtomicU64,
+    switched: AtomicBool,
     expired: AtomicBool,
     met: AtomicBool,
 }
@@ -36,7 +38,9 @@ impl Wire {
             started: AtomicU64::new(0),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
+            quiet_from: AtomicU64::new(0),
             quiet_limit: AtomicU64::new(0),
+            switched: AtomicBool::new(false),
             expired: AtomicBool::new(false),
             met: AtomicBool::new(false),
         }
@@ -48,7 +52,8 @@ impl Wire {
             .store(self.opened.elapsed().as_micros() as u64, Relaxed);
         self.received.store(0, Relaxed);
         self.sent.store(0, Relaxed);
-        self.limit_quiet(Duration::ZERO);
+        self.quiet_limit.store(0, Relaxed);
+        self.switched.store(false, Relaxed);
         self.expired.store(false, Relaxed);
         self.met.store(false, Relaxed);
     }
@@ -66,8 +71,11 @@ impl Wire {
         self.sent.fetch_add(bytes as u64, Relaxed);
     }
 
-    pub(super) fn quiet_limit(&self) -> Duration {
-        Duration::from_micros(self.quiet_limit.load(Relaxed))
+    /// From when on, and for how long, the connection may be quiet; `None` when nobody asks.
+    pub(super) fn quiet(&self) -> Option<(Instant, Duration)> {
+        let limit = self.quiet_limit.load(Relaxed);
+        let from = Duration::from_micros(self.quiet_from.load(Relaxed));
+        (limit > 0).then(|| (self.opened + from, Duration::from_micros(limit)))
     }
 
     pub(super) fn expire(&self) {
@@ -79,11 +87,24 @@ impl Wire {
         self.met.store(true, Relaxed);
     }
 
-    /// From now on the request fails when no byte passes in either direction for `limit`; zero switches it off.
+    /// From now on the request fails when no byte passes in either direction for `limit`.
     ///
     /// For upgraded connections: pingora's own timeouts see one direction only.
     pub fn limit_quiet(&self, limit: Duration) {
+        self.quiet_from
+            .store(self.opened.elapsed().as_micros() as u64, Relaxed);
         self.quiet_limit.store(limit.as_micros() as u64, Relaxed);
+    }
+
+    /// The target switched protocols: from now on every byte belongs to the request, and it may be quiet for `idle`.
+    pub fn switch(&self, idle: Duration) {
+        self.limit_quiet(idle);
+        self.switched.store(true, Relaxed);
+    }
+
+    /// Whether the request in progress has become a connection of another protocol.
+    pub fn switched(&self) -> bool {
+        self.switched.load(Relaxed)
     }
 
     /// Whether the limit of `limit_quiet` ended the request.

@@ -12,8 +12,6 @@ pub(super) struct Seen<'a> {
     host: Option<&'a [u8]>,
     length: Option<u64>,
     coding: Option<&'a [u8]>,
-    upgrade: bool,
-    connection_upgrade: bool,
 }
 
 impl<'a> Seen<'a> {
@@ -31,14 +29,6 @@ impl<'a> Seen<'a> {
         let value = value.trim_ascii();
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => self.host(value),
-            7 if name.eq_ignore_ascii_case(b"upgrade") => {
-                self.upgrade = true;
-                Ok(())
-            }
-            10 if name.eq_ignore_ascii_case(b"connection") => {
-                self.connection_upgrade |= names_upgrade(value);
-                Ok(())
-            }
             14 if is_spelled(name, b"content-length") => self.length(name, value),
             17 if is_spelled(name, b"transfer-encoding") => self.coding(name, value),
             _ => Ok(()),
@@ -55,8 +45,7 @@ impl<'a> Seen<'a> {
             (Some(_), None) => return Err(Cause::NotImplemented),
             (None, length) => Body::Length(length.unwrap_or(0)),
         };
-        let upgrade = self.upgrade && self.connection_upgrade && request.http_1_1;
-        Ok(Framing { body, upgrade })
+        Ok(Framing { body })
     }
 
     fn host(&mut self, value: &'a [u8]) -> Result<(), Cause> {
@@ -126,12 +115,6 @@ fn is_spelled(name: &[u8], wanted: &[u8]) -> bool {
         };
         folded == *want
     })
-}
-
-fn names_upgrade(value: &[u8]) -> bool {
-    value
-        .split(|byte| *byte == b',')
-        .any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
 }
 
 /// RFC 9110 section 5.6.2.

@@ -19,7 +19,6 @@ fn check_bytes(head: &[u8], expect: Result<Framing, Cause>) {
 const fn length(length: u64) -> Result<Framing, Cause> {
     Ok(Framing {
         body: Body::Length(length),
-        upgrade: false,
     })
 }
 
@@ -53,28 +52,10 @@ fn plain_requests_pass() {
 fn a_chunked_body_is_seen() {
     let chunked = Ok(Framing {
         body: Body::Chunked,
-        upgrade: false,
     });
     check_head(
         "POST / HTTP/1.1\nHost: a\nTransfer-Encoding: Chunked\n\n",
         chunked,
-    );
-}
-
-#[test]
-fn an_upgrade_is_seen_only_when_both_fields_ask_for_it() {
-    let upgrade = Ok(Framing {
-        body: Body::Length(0),
-        upgrade: true,
-    });
-    check_head(
-        "GET / HTTP/1.1\nHost: a\nUpgrade: websocket\nConnection: keep-alive, Upgrade\n\n",
-        upgrade,
-    );
-    check_head("GET / HTTP/1.1\nHost: a\nUpgrade: websocket\n\n", length(0));
-    check_head(
-        "GET / HTTP/1.0\nHost: a\nUpgrade: websocket\nConnection: upgrade\n\n",
-        length(0),
     );
 }
 

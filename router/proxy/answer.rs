@@ -17,18 +17,19 @@ use crate::stamp::{self, Freshness};
 impl Exchange {
     /// Marks a target's answer. Other 1xx than a switch of protocols pass as they are.
     pub(super) fn stamp_response(
-        &self,
+        &mut self,
         session: &mut Session,
         response: &mut ResponseHeader,
     ) -> Result<()> {
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
-            self.allow_quiet_upgrade();
+            self.switch(session);
         } else if response.status.is_informational() {
             return Ok(());
         }
         if session.is_process_shutting_down() {
             session.set_keepalive(None);
         }
+        self.begun = Some(response.status.as_u16());
         self.stamp(response)
     }
 
@@ -103,10 +104,14 @@ impl Exchange {
         Ok(())
     }
 
-    fn allow_quiet_upgrade(&self) {
+    /// From here on the connection is the client's and the target's; only silence in both directions ends it.
+    fn switch(&self, session: &mut Session) {
         if let (Some(arrival), Some(journey)) = (&self.arrival, &self.journey) {
             let pool = self.hold.snapshot().pool(journey.serving());
-            arrival.wire.limit_quiet(pool.settings.upgraded_idle.0);
+            let idle = pool.settings.upgraded_idle.0;
+            arrival.wire.switch(idle);
+            session.set_read_timeout(None);
+            session.set_write_timeout(Some(idle));
         }
     }
 }

@@ -27,6 +27,7 @@ pub struct Exchange {
     pub(super) sent: Option<Instant>,
     pub(super) body_received: u64,
     pub(super) answered: bool,
+    pub(super) begun: Option<u16>,
     pub(super) cause: Option<Cause>,
     finished: bool,
 }
@@ -59,6 +60,7 @@ impl Exchange {
             sent: None,
             body_received: 0,
             answered: false,
+            begun: None,
             cause: None,
             finished: false,
         }
@@ -97,6 +99,12 @@ impl Exchange {
         self.recorder.finish(&record, self.hold.snapshot());
     }
 
+    /// Whether the target switched protocols, so that what passes is no answer any more.
+    pub(super) fn switched(&self) -> bool {
+        let arrival = self.arrival.as_ref();
+        arrival.is_some_and(|arrival| arrival.wire.switched())
+    }
+
     pub(super) fn response_timeout(&self) -> Option<Duration> {
         let pool = self.journey.as_ref()?.serving();
         Some(self.hold.snapshot().pool(pool).settings.response_timeout.0)
@@ -125,7 +133,7 @@ impl Drop for Exchange {
                 Cause::Shutdown
             };
             self.cause.get_or_insert(cut);
-            self.finish(None);
+            self.finish(self.begun);
         }
     }
 }

@@ -16,7 +16,10 @@ impl Exchange {
         reused: bool,
     ) -> Box<Error> {
         let cause = self.cause.unwrap_or_else(|| self.cause_of(session, &error));
-        if let (Blame::Target, Some(lease)) = (cause.blame(), self.lease.take()) {
+        // A tunnel that breaks is no failed request: the target had answered that one.
+        if let (Blame::Target, Some(lease), false) =
+            (cause.blame(), self.lease.take(), self.switched())
+        {
             lease.failed(failure(cause));
         }
         if self.may_repeat(session) {
@@ -36,7 +39,7 @@ impl Exchange {
         self.cause = Some(cause);
         let begun = session
             .response_written()
-            .is_some_and(|response| !response.status.is_informational());
+            .is_some_and(|response| !response.status.is_informational() || self.switched());
         let gone = cause == Cause::ClientClosed;
         // pingora closes after an error; the answer must not promise otherwise.
         session.set_keepalive(None);
@@ -74,12 +77,14 @@ impl Exchange {
             .as_ref()
             .is_some_and(|arrival| arrival.wire.expired())
         {
-            let upgraded = session.response_written().is_some();
-            return if upgraded {
+            return if self.switched() {
                 Cause::UpgradedIdle
             } else {
                 Cause::ResponseTimeout
             };
+        }
+        if self.switched() && *error.etype() == ErrorType::WriteTimedout {
+            return Cause::UpgradedIdle;
         }
         match error.esource() {
             ErrorSource::Downstream => client_cause(error.etype()),

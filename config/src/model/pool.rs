@@ -31,7 +31,7 @@ pub struct Pool {
     /// A kept connection without a request; keep it below the target's own.
     #[serde(default = "default::idle_timeout")]
     pub idle_timeout: Duration,
-    /// A WebSocket or other upgraded connection without a byte.
+    /// A WebSocket without a byte in either direction.
     #[serde(default = "default::upgraded_idle")]
     pub upgraded_idle: Duration,
     /// Requests at the same time; 0 means no limit; above: 503.
