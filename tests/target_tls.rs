@@ -1,7 +1,7 @@
 //! TLS toward the targets: who is believed, under which name.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::support::{File, Kanaria, Stub, get};
+use crate::support::{File, Kanaria, Stub, get, sized};
 
 /// A self-signed certificate for `target.test`, and its key.
 const PEM: &str = concat!(
@@ -17,8 +17,16 @@ const PEM: &str = concat!(
     "/router/pool/health/tests/target.pem"
 );
 
+/// A connection to the target.
+type Peer = StreamOwned<ServerConnection, TcpStream>;
+
 /// A target that speaks TLS and answers 204 to every connection's first request.
 fn target() -> SocketAddr {
+    serve(|peer| peer.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"))
+}
+
+/// A target that speaks TLS and does `act` once the first request of a connection is there.
+fn serve(act: fn(&mut Peer) -> io::Result<()>) -> SocketAddr {
     let certificate = CertificateDer::from_pem_file(PEM).unwrap();
     let key = PrivateKeyDer::from_pem_file(PEM).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -34,12 +42,12 @@ fn target() -> SocketAddr {
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
             let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
-            let mut stream = StreamOwned::new(connection, stream);
+            let mut peer = StreamOwned::new(connection, stream);
             // A client that does not believe us hangs up.
-            if stream.read(&mut [0; 4096]).is_ok() {
-                let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
-                stream.conn.send_close_notify();
-                let _ = stream.flush();
+            if peer.read(&mut [0; 4096]).is_ok() {
+                let _ = act(&mut peer);
+                peer.conn.send_close_notify();
+                let _ = peer.flush();
             }
         }
     });
@@ -65,4 +73,28 @@ fn a_target_is_believed_by_the_file_of_its_authority_under_the_name_asked_for() 
 fn a_target_nobody_vouches_for_is_not_believed_unless_the_file_says_so() {
     check("{ sni = \"target.test\" }", 502);
     check("{ sni = \"target.test\", verify = false }", 204);
+}
+
+/// #946 again, through a handshake that reads before there is a request.
+#[test]
+fn fast_upgrades_survive_behind_tls() {
+    let address = serve(|peer| {
+        let switch = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello";
+        peer.write_all(switch.as_bytes())?;
+        let mut piece = [0; 3];
+        peer.read_exact(&mut piece)?;
+        peer.write_all(&piece)
+    });
+    let file = File::single(&Stub::start("ec2"))
+        .pool("ec2", &[address])
+        .pool_keys("ec2", "tls = { sni = \"target.test\", verify = false }");
+    let kanaria = Kanaria::start(&file);
+    for n in 0..sized(100, 1000) {
+        let mut client = kanaria.client();
+        let fields = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+        assert_eq!(client.call(get("/", fields)).status, 101, "{n}");
+        assert_eq!(client.wire.exactly(5).unwrap(), b"hello", "{n}");
+        client.wire.send("bye").unwrap();
+        assert_eq!(client.wire.exactly(3).unwrap(), b"bye", "{n}");
+    }
 }
