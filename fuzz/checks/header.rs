@@ -128,15 +128,7 @@ fn framed(fields: &[Field<'_>], http_1_1: bool) -> Framing {
         }
         other => panic!("more than one framing: {other:?}"),
     };
-    let asks = values(fields, "connection")
-        .flat_map(|list| list.split(|byte| *byte == b','))
-        .any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"));
-    let upgrade = http_1_1
-        && asks
-        && fields
-            .iter()
-            .any(|(name, _)| name.eq_ignore_ascii_case(b"upgrade"));
-    Framing { body, upgrade }
+    Framing { body }
 }
 
 fn read_by_the_library(head: &[u8], body: &[u8], framing: Framing) {
