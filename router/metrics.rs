@@ -128,6 +128,10 @@ impl Metrics {
             .config_info
             .with_label_values(&[&*snapshot.structure.digest])
             .set(1);
+        for listener in &snapshot.structure.listeners {
+            // Shown from 0 on, so that an alert sees the first one.
+            self.refused.with_label_values(&[&*listener.name]);
+        }
         self.requests.publish(snapshot);
     }
 

@@ -37,7 +37,7 @@ fn a_problem_is_rfc_9457_and_names_what_is_wrong() {
             "POST",
             "/api/v1/restore",
             "{\"revision\": 999999}",
-            422,
+            404,
             "revision",
         ),
     ];
