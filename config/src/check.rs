@@ -67,6 +67,11 @@ fn server(server: &Server, path: &Path, faults: &mut Vec<Fault>) {
     not_zero(&path.key("timeouts"), &timeouts, faults);
 }
 
+/// `http::Uri` counts in 16 bits: a target of 64 KiB has none.
+const LONGEST_REQUEST_LINE: Size = Size::kib(63);
+/// pingora reads heads below 1 MiB; this and a request line stay below it.
+const LONGEST_HEADERS: Size = Size::kib(960);
+
 fn limits(limits: &Limits, path: &Path, faults: &mut Vec<Fault>) {
     let sizes = [
         ("request_line", limits.request_line),
@@ -77,6 +82,15 @@ fn limits(limits: &Limits, path: &Path, faults: &mut Vec<Fault>) {
     for (key, size) in sizes {
         if size == Size(0) {
             let message = "must be at least 1B: with 0 nothing could pass";
+            faults.push(path.key(key).fault(message));
+        }
+    }
+    for (key, size, most) in [
+        ("request_line", limits.request_line, LONGEST_REQUEST_LINE),
+        ("headers", limits.headers, LONGEST_HEADERS),
+    ] {
+        if size > most {
+            let message = format!("must be at most {most}: the router cannot read more");
             faults.push(path.key(key).fault(message));
         }
     }

@@ -61,11 +61,11 @@ impl Default for Server {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Request line; above: 414.
+    /// Request line, at most 63KiB; above: 414.
     pub request_line: Size,
     /// One request header; above: 431.
     pub header: Size,
-    /// All request headers; above: 431.
+    /// All request headers, at most 960KiB; above: 431.
     pub headers: Size,
     /// All response headers; above: 502.
     pub response_headers: Size,
