@@ -129,6 +129,17 @@ impl Invalid {
             problems: serde_json::json!(problems),
         }
     }
+
+    /// What is told of `file`: every problem, and how many there are.
+    pub fn complaint(&self, file: &Path) -> String {
+        let n = self.problems.as_array().map_or(1, Vec::len);
+        format!(
+            "{}\n\nkanaria: {} is not valid: {}\n",
+            self.text.trim_end(),
+            file.display(),
+            words::count(n, "problem"),
+        )
+    }
 }
 
 /// What an intact journal holds.

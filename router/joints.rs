@@ -26,7 +26,7 @@ fn start(path: &Path) -> Code {
     match run::run(path) {
         Ok(()) => Code::Done,
         Err(StartError::Refused(problems)) => {
-            complain(&told(&problems).text);
+            complain(&told(&problems).complaint(path));
             Code::Invalid
         }
         Err(StartError::Failed(why)) => {

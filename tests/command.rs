@@ -112,11 +112,10 @@ fn check_reports_every_error_with_its_place() {
     assert_eq!(outcome.code, Some(78));
     let document: Value = serde_json::from_str(&outcome.stdout).expect("one JSON document");
     assert!(document.to_string().contains("\"line\""), "{document}");
-    says(
-        &command(folder.path(), &["check", "absent.toml"]),
-        78,
-        &["absent.toml"],
-    );
+    for verb in [&["check"][..], &["run", "-c"]] {
+        let outcome = command(folder.path(), &[verb, &["absent.toml"]].concat());
+        says(&outcome, 78, &["absent.toml is not valid: 1 problem\n"]);
+    }
 }
 
 #[test]

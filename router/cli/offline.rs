@@ -38,16 +38,15 @@ fn valid(file: &Path, summary: &Summary) -> String {
 
 /// A file that is not what it should be: every problem, then how many.
 pub(super) fn invalid(file: &Path, invalid: &Invalid, json: bool) -> Outcome {
-    let n = invalid.problems.as_array().map_or(1, Vec::len);
-    let mut outcome = Outcome::failed(
-        Code::Invalid,
-        &format!("{} is not valid: {}", file.display(), count(n, "problem")),
-    );
-    if json {
-        outcome.out = pretty(&json!({"ok": false, "problems": invalid.problems}));
+    let problems = || json!({"ok": false, "problems": invalid.problems});
+    Outcome {
+        code: Code::Invalid,
+        out: json
+            .then(problems)
+            .as_ref()
+            .map_or_else(String::new, pretty),
+        err: invalid.complaint(file),
     }
-    outcome.err = format!("{}\n\n{}", invalid.text.trim_end(), outcome.err);
-    outcome
 }
 
 /// `kanaria history verify`: the journal at `place`, or in the `state_dir` that `config` names.
