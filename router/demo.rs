@@ -215,8 +215,8 @@ impl Scenery {
         let broken = environments(listeners)?;
         let traffic = Traffic::new(self.ports.public, USERS);
         let mut board = Board::new(self, Arc::clone(&traffic));
-        board.greet();
         board.wait_until_ready().await;
+        board.greet();
         traffic.start(options.rps);
         if let Some(side) = options.broken {
             let after = Duration::from_secs(options.break_after);
