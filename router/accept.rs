@@ -11,9 +11,12 @@ mod linger;
 mod serve;
 mod wire;
 
+use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use config::ids::ListenerId;
@@ -137,16 +140,34 @@ impl Edge {
         let _ = stream.set_nodelay(true);
         let metrics = Arc::clone(&self.metrics);
         let service = Arc::clone(&self.service);
-        let mut cut = self.cut.clone();
+        let cut = self.cut.clone();
         tokio::spawn(async move {
             metrics.connection_opened(&name);
             let wire = Arc::new(Wire::new(listener, peer, local));
             let connection = Connection::new(stream, wire, open);
-            tokio::select! {
-                () = serve::serve(connection, service) => {}
-                _ = cut.wait_for(|cut| *cut) => {}
-            }
+            until_cut(serve::serve(connection, service), cut).await;
             metrics.connection_closed(&name);
         });
     }
+}
+
+/// Runs `serving` to its end, or until `cut` turns true.
+///
+/// Waiting for `cut` is begun once and wakes this task whenever it comes; a `select!` would ask it anew at each of the
+/// five turns a request takes.
+async fn until_cut(serving: impl Future<Output = ()>, cut: watch::Receiver<bool>) {
+    let mut waiting = cut.clone();
+    let mut waiting = pin!(waiting.wait_for(|cut| *cut));
+    let mut serving = pin!(serving);
+    let mut begun = false;
+    poll_fn(|context| {
+        let came =
+            !std::mem::replace(&mut begun, true) && waiting.as_mut().poll(context).is_ready();
+        // An error means that nobody is left who could let this connection finish.
+        if came || cut.has_changed().unwrap_or(true) {
+            return Poll::Ready(());
+        }
+        serving.as_mut().poll(context)
+    })
+    .await;
 }

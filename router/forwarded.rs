@@ -9,8 +9,10 @@ pub enum Change {
     Keep,
     /// Remove what the peer sent.
     Remove,
-    /// Replace it with this.
-    Set(String),
+    /// Replace it with our own value.
+    Own,
+    /// Replace it with this list, of what the peer sent and our own value.
+    List(Vec<u8>),
 }
 
 /// What becomes of a header that came with `given` lines, when our own value is `own`.
@@ -20,7 +22,7 @@ pub fn client<'a>(
     mode: ForwardedMode,
     trusted: bool,
     given: impl Iterator<Item = &'a [u8]>,
-    own: &str,
+    own: &[u8],
 ) -> Change {
     apply(
         if trusted { ForwardedMode::Append } else { mode },
@@ -34,58 +36,59 @@ pub fn told<'a>(
     mode: ForwardedMode,
     trusted: bool,
     mut given: impl Iterator<Item = &'a [u8]>,
-    own: &str,
+    own: &[u8],
 ) -> Change {
     match (trusted, given.next()) {
         (true, Some(_)) => Change::Keep,
         (true, None) if mode == ForwardedMode::Preserve => Change::Keep,
-        (true, None) => Change::Set(own.to_owned()),
+        (true, None) => Change::Own,
         (false, first) => apply(mode, first.into_iter().chain(given), own),
     }
 }
 
-fn apply<'a>(mode: ForwardedMode, given: impl Iterator<Item = &'a [u8]>, own: &str) -> Change {
+fn apply<'a>(mode: ForwardedMode, given: impl Iterator<Item = &'a [u8]>, own: &[u8]) -> Change {
     match mode {
         ForwardedMode::Preserve => Change::Keep,
         ForwardedMode::Remove => Change::Remove,
-        ForwardedMode::Set => Change::Set(own.to_owned()),
-        ForwardedMode::Append => Change::Set(appended(given, own)),
+        ForwardedMode::Set => Change::Own,
+        ForwardedMode::Append => appended(given, own),
     }
 }
 
 /// Several lines become one list, as RFC 9110 section 5.2 reads them.
-fn appended<'a>(given: impl Iterator<Item = &'a [u8]>, own: &str) -> String {
-    let mut list = String::with_capacity(64);
-    for line in given {
-        let line = String::from_utf8_lossy(line);
-        let line = line.trim();
+fn appended<'a>(given: impl Iterator<Item = &'a [u8]>, own: &[u8]) -> Change {
+    let mut list = Vec::new();
+    for line in given.map(<[u8]>::trim_ascii) {
         if !line.is_empty() {
-            list.push_str(line);
-            list.push_str(", ");
+            list.extend_from_slice(line);
+            list.extend_from_slice(b", ");
         }
     }
-    list.push_str(own);
-    list
+    if list.is_empty() {
+        return Change::Own;
+    }
+    list.extend_from_slice(own);
+    Change::List(list)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn set(value: &str) -> Change {
-        Change::Set(value.to_owned())
+    fn list(value: &str) -> Change {
+        Change::List(value.into())
     }
 
     #[test]
     fn each_mode_does_what_its_name_says_to_a_peer_that_is_not_trusted() {
         for (mode, expect) in [
-            (ForwardedMode::Append, set("a, own")),
+            (ForwardedMode::Append, list("a, own")),
             (ForwardedMode::Preserve, Change::Keep),
             (ForwardedMode::Remove, Change::Remove),
-            (ForwardedMode::Set, set("own")),
+            (ForwardedMode::Set, Change::Own),
         ] {
-            assert_eq!(client(mode, false, [&b"a"[..]].into_iter(), "own"), expect);
-            assert_eq!(told(mode, false, [&b"a"[..]].into_iter(), "own"), expect);
+            assert_eq!(client(mode, false, [&b"a"[..]].into_iter(), b"own"), expect);
+            assert_eq!(told(mode, false, [&b"a"[..]].into_iter(), b"own"), expect);
         }
     }
 
@@ -93,15 +96,15 @@ mod tests {
     fn what_a_trusted_peer_says_stays_and_the_client_list_grows() {
         let given = || [&b"https"[..]].into_iter();
         assert_eq!(
-            told(ForwardedMode::Set, true, given(), "http"),
+            told(ForwardedMode::Set, true, given(), b"http"),
             Change::Keep
         );
         assert_eq!(
-            told(ForwardedMode::Set, true, [].into_iter(), "http"),
-            set("http")
+            told(ForwardedMode::Set, true, [].into_iter(), b"http"),
+            Change::Own
         );
         assert_eq!(
-            told(ForwardedMode::Preserve, true, [].into_iter(), "http"),
+            told(ForwardedMode::Preserve, true, [].into_iter(), b"http"),
             Change::Keep
         );
         assert_eq!(
@@ -109,9 +112,9 @@ mod tests {
                 ForwardedMode::Set,
                 true,
                 [&b"1.2.3.4"[..]].into_iter(),
-                "10.0.0.1"
+                b"10.0.0.1"
             ),
-            set("1.2.3.4, 10.0.0.1")
+            list("1.2.3.4, 10.0.0.1")
         );
     }
 
@@ -119,8 +122,8 @@ mod tests {
     fn several_lines_become_one_list() {
         let lines = [&b"1.1.1.1"[..], b" ", b"2.2.2.2, 3.3.3.3"].into_iter();
         assert_eq!(
-            client(ForwardedMode::Append, false, lines, "4.4.4.4"),
-            set("1.1.1.1, 2.2.2.2, 3.3.3.3, 4.4.4.4")
+            client(ForwardedMode::Append, false, lines, b"4.4.4.4"),
+            list("1.1.1.1, 2.2.2.2, 3.3.3.3, 4.4.4.4")
         );
     }
 }

@@ -5,14 +5,15 @@ mod arrive;
 mod authority;
 mod exchange;
 mod failure;
+mod head;
 mod tunnel;
 mod upstream;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use pingora_core::modules::http::HttpModules;
 use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, Result};
@@ -54,6 +55,9 @@ impl ProxyHttp for Proxy {
             Arc::clone(&self.recorder),
         ))
     }
+
+    /// None: the compression that pingora puts here by default would be asked for each part of each answer.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn early_request_filter(
         &self,
@@ -109,11 +113,11 @@ impl ProxyHttp for Proxy {
 
     async fn upstream_request_filter(
         &self,
-        session: &mut Session,
+        _session: &mut Session,
         request: &mut RequestHeader,
         exchange: &mut Box<Exchange>,
     ) -> Result<()> {
-        exchange.stamp_request(session, request)
+        exchange.stamp_request(request)
     }
 
     async fn request_body_filter(
@@ -142,17 +146,6 @@ impl ProxyHttp for Proxy {
         exchange: &mut Box<Exchange>,
     ) -> Result<()> {
         exchange.stamp_response(session, response)
-    }
-
-    fn response_body_filter(
-        &self,
-        _session: &mut Session,
-        _body: &mut Option<Bytes>,
-        end_of_stream: bool,
-        exchange: &mut Box<Exchange>,
-    ) -> Result<Option<Duration>> {
-        exchange.answered |= end_of_stream;
-        Ok(None)
     }
 
     fn error_while_proxy(

@@ -13,41 +13,51 @@ pub fn pairs(line: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 
 /// Shows `visit` the value of each cookie called `name`, in order over all lines, until it answers true; says whether it did.
 pub fn any(fields: &dyn Fields, name: &str, mut visit: impl FnMut(&[u8]) -> bool) -> bool {
-    let name = name.as_bytes();
     fields.any(&COOKIE, &mut |line| {
-        let parts = line.split(|byte| *byte == b';');
-        // Most cookies are other cookies: seen by their first letters, before a pair is made of them.
-        let mut near = parts.filter(|part| part.trim_ascii_start().starts_with(name));
-        near.any(|part| pair(part).is_some_and(|(found, value)| found == name && visit(value)))
+        let mut values = line
+            .split(|byte| *byte == b';')
+            .filter_map(|part| value(part, name));
+        values.any(&mut visit)
     })
 }
 
 /// The line without the cookies called `name`, all others byte for byte; empty when nothing is left of it.
 /// `None` when there is none to take out.
 pub fn without(line: &[u8], name: &str) -> Option<Vec<u8>> {
-    let is_ours = |part: &&[u8]| pair(part).is_some_and(|(found, _)| found == name.as_bytes());
-    if !line.split(|byte| *byte == b';').any(|part| is_ours(&part)) {
-        return None;
-    }
-    let mut kept = Vec::with_capacity(line.len());
-    let rest = line
-        .split(|byte| *byte == b';')
-        .filter(|part| !is_ours(part));
-    for (position, part) in rest.enumerate() {
-        if position > 0 {
-            kept.push(b';');
+    let mut parts = line.split(|byte| *byte == b';');
+    let mut start = 0;
+    loop {
+        let part = parts.next()?;
+        if value(part, name).is_some() {
+            break;
         }
-        // What follows a cookie taken out of the front must not begin with the space that stood between them.
-        kept.extend_from_slice(if position == 0 {
-            part.trim_ascii_start()
+        start += part.len() + 1;
+    }
+    // What stands in front of the first of ours stays as it is, without its last `;`.
+    let mut kept = Vec::with_capacity(line.len());
+    kept.extend_from_slice(line[..start.saturating_sub(1)].trim_ascii_start());
+    let mut is_first = start == 0;
+    for part in parts.filter(|part| value(part, name).is_none()) {
+        if is_first {
+            // What follows a cookie taken out of the front must not begin with the space that stood between them.
+            kept.extend_from_slice(part.trim_ascii_start());
         } else {
-            part
-        });
+            kept.push(b';');
+            kept.extend_from_slice(part);
+        }
+        is_first = false;
     }
     if kept.iter().all(|byte| matches!(byte, b';' | b' ' | b'\t')) {
         kept.clear();
     }
     Some(kept)
+}
+
+/// The value of `part` when it is the cookie called `name`, without going through the others' names.
+fn value<'a>(part: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let rest = part.trim_ascii_start().strip_prefix(name.as_bytes())?;
+    let value = rest.trim_ascii_start().strip_prefix(b"=")?;
+    Some(value.trim_ascii())
 }
 
 fn pair(part: &[u8]) -> Option<(&[u8], &[u8])> {

@@ -79,6 +79,8 @@ pub struct Pool {
     pub id: PoolId,
     /// Name in logs and metrics.
     pub name: Arc<str>,
+    /// The same, as the value of the header that tells the target its pool.
+    pub value: HeaderValue,
     /// Targets in file order.
     pub targets: Vec<Target>,
     /// All keys as written, with defaults.

@@ -5,7 +5,7 @@
 //! pipelined request waits its turn instead of spoiling the one before, an idle connection holds no buffer,
 //! and a head that is refused has never been seen by anyone else.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
@@ -89,8 +89,12 @@ impl Connection {
                 self.inbound = BytesMut::new();
                 self.outbound = BytesMut::new();
             }
-            self.socket()?.readable().await?;
-            self.inbound.reserve(room);
+            poll_fn(|context| self.socket()?.poll_read_ready(context)).await?;
+            if self.inbound.capacity() == 0 {
+                self.inbound = BytesMut::with_capacity(room);
+            } else {
+                self.inbound.reserve(room);
+            }
             let socket = self.socket.as_ref().ok_or(io::ErrorKind::NotConnected)?;
             match socket.try_read_buf(&mut self.inbound) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -106,14 +110,19 @@ impl Connection {
         }
     }
 
-    /// Lets a checked head of `length` bytes through, and the body that `framing` says belongs to it.
-    pub(super) fn admit(&mut self, length: usize, framing: Framing) {
+    /// Hands out a checked head of `length` bytes, and lets the body through that `framing` says belongs to it.
+    pub(super) fn admit(&mut self, length: usize, framing: Framing) -> BytesMut {
         self.allowed = match framing.body {
             Body::Chunked => Allowed::All,
-            Body::Length(body) => Allowed::Bytes(body + length as u64),
+            Body::Length(body) => Allowed::Bytes(body),
         };
+        self.wire.add_received(length);
         self.last_byte = Instant::now();
         self.quiet = None;
+        if length == self.inbound.len() {
+            return std::mem::take(&mut self.inbound);
+        }
+        self.inbound.split_to(length)
     }
 
     /// Sends an answer of ours to a head that was refused, and closes once the client had time to read it.
@@ -268,6 +277,9 @@ impl AsyncWrite for Connection {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let taken = if self.outbound.len() + bytes.len() <= GATHER {
+            if self.outbound.capacity() == 0 {
+                self.outbound = BytesMut::with_capacity(GATHER);
+            }
             self.outbound.extend_from_slice(bytes);
             bytes.len()
         } else {

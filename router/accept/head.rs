@@ -1,10 +1,11 @@
 //! Reading the next head of a connection: within the idle time until its first byte, within the header time to its last.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use config::model::{Limits, Timeouts};
 use pingora_core::server::ShutdownWatch;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, Sleep, timeout_at};
 
 use super::connection::Connection;
 use crate::hygiene::{self, Framing};
@@ -23,57 +24,91 @@ pub(super) enum Next {
     Refused(Cause),
 }
 
+/// What ends the wait for a next request. It lives as long as its connection: to begin and to end these two for each
+/// request costs more than to check its head.
+pub(super) struct Patience<'a, S> {
+    /// Wakes when the idle time may be over.
+    pub(super) timer: Pin<&'a mut Sleep>,
+    /// Ends when the shutdown begins.
+    pub(super) stopping: Pin<&'a mut S>,
+    /// Says whether it has begun.
+    pub(super) shutdown: &'a ShutdownWatch,
+}
+
 /// Waits for the next request of `connection` and checks its head.
-pub(super) async fn next(
+pub(super) async fn next<S: Future>(
     connection: &mut Connection,
     limits: &Limits,
     timeouts: &Timeouts,
-    shutdown: &mut ShutdownWatch,
+    patience: &mut Patience<'_, S>,
 ) -> Next {
-    if connection.waiting().is_empty() && !first_byte(connection, timeouts.idle.0, shutdown).await {
+    if connection.waiting().is_empty() && !patience.first_byte(connection, timeouts.idle.0).await {
         return Next::Nothing;
     }
     connection.wire().start_request();
+    if let Some(next) = arrived(connection, limits, 0) {
+        return next;
+    }
     let deadline = Instant::now() + timeouts.header.0;
-    match timeout_at(deadline, whole(connection, limits)).await {
+    match timeout_at(deadline, rest(connection, limits)).await {
         Ok(next) => next,
         Err(_) => Next::Refused(Cause::HeaderTimeout),
     }
 }
 
-/// Whether a byte came in time; one that comes while we shut down is not read.
-async fn first_byte(
-    connection: &mut Connection,
-    idle: Duration,
-    shutdown: &mut ShutdownWatch,
-) -> bool {
-    tokio::select! {
-        biased;
-        _ = shutdown.wait_for(|stopping| *stopping) => false,
-        filled = timeout(idle, connection.fill(ROOM)) => matches!(filled, Ok(Ok(1..))),
+impl<S: Future> Patience<'_, S> {
+    /// Whether a byte came in time; one that comes while we shut down does not count.
+    async fn first_byte(&mut self, connection: &mut Connection, idle: Duration) -> bool {
+        let deadline = Instant::now() + idle;
+        if self.timer.deadline() > deadline {
+            self.timer.as_mut().reset(deadline);
+        }
+        loop {
+            if *self.shutdown.borrow() {
+                return false;
+            }
+            tokio::select! {
+                biased;
+                filled = connection.fill(ROOM) => {
+                    return matches!(filled, Ok(1..)) && !*self.shutdown.borrow();
+                }
+                _ = self.stopping.as_mut() => return false,
+                () = self.timer.as_mut() => {}
+            }
+            // The timer still stood where an earlier wait had put it, which a busy connection moves once in an idle time.
+            if Instant::now() >= deadline {
+                return false;
+            }
+            self.timer.as_mut().reset(deadline);
+        }
     }
 }
 
-async fn whole(connection: &mut Connection, limits: &Limits) -> Next {
-    let mut searched = 0;
+/// Reads on until a head is complete, or never can be.
+async fn rest(connection: &mut Connection, limits: &Limits) -> Next {
     loop {
-        connection.skip_empty_lines();
-        let bytes = connection.waiting();
-        if let Some(end) = hygiene::end_of_head(bytes, searched) {
-            return match hygiene::check(&bytes[..end], limits) {
-                Ok(framing) => Next::Head(end, framing),
-                Err(cause) => Next::Refused(cause),
-            };
-        }
-        if let Some(cause) = hopeless(bytes, limits) {
-            return Next::Refused(cause);
-        }
         // The last two bytes may be the start of the empty line.
-        searched = bytes.len().saturating_sub(2);
+        let searched = connection.waiting().len().saturating_sub(2);
         if !matches!(connection.fill(ROOM).await, Ok(1..)) {
             return Next::Refused(Cause::ClientClosed);
         }
+        if let Some(next) = arrived(connection, limits, searched) {
+            return next;
+        }
     }
+}
+
+/// What has arrived, when that can be said; the first `searched` bytes are known to hold no end of a head.
+fn arrived(connection: &mut Connection, limits: &Limits, searched: usize) -> Option<Next> {
+    connection.skip_empty_lines();
+    let bytes = connection.waiting();
+    let Some(end) = hygiene::end_of_head(bytes, searched) else {
+        return hopeless(bytes, limits).map(Next::Refused);
+    };
+    Some(match hygiene::check(&bytes[..end], limits) {
+        Ok(framing) => Next::Head(end, framing),
+        Err(cause) => Next::Refused(cause),
+    })
 }
 
 /// Why this start can never become a head that is served; no need to wait for the rest.

@@ -1,14 +1,17 @@
 //! One client connection from accept to close: head after head, each handed to the proxy when it passed.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::http::ServerSession;
+use pingora_core::protocols::http::v1::server::HttpSession;
 use pingora_core::server::ShutdownWatch;
 use pingora_proxy::HttpProxy;
 
 use super::connection::Connection;
-use super::head::{self, Next};
+use super::head::{self, Next, Patience};
 use crate::hygiene::Framing;
 use crate::proxy::Proxy;
 use crate::record::Cause;
@@ -23,20 +26,20 @@ pub(super) struct Service {
 
 /// Serves `connection` to its end.
 pub(super) async fn serve(mut connection: Connection, service: Arc<Service>) {
-    let mut shutdown = service.shutdown.clone();
+    let shutdown = &service.shutdown;
+    let mut waiting = shutdown.clone();
+    let mut patience = Patience {
+        timer: pin!(tokio::time::sleep(Duration::ZERO)),
+        stopping: pin!(waiting.wait_for(|stopping| *stopping)),
+        shutdown,
+    };
     loop {
         // A log that may not lose a line holds up the next request, not the ones it has to tell of.
         service.refuser.recorder().ready().await;
         let published = service.refuser.publisher().current();
         let server = &published.snapshot.structure.server;
-        match head::next(
-            &mut connection,
-            &server.limits,
-            &server.timeouts,
-            &mut shutdown,
-        )
-        .await
-        {
+        let (limits, timeouts) = (&server.limits, &server.timeouts);
+        match head::next(&mut connection, limits, timeouts, &mut patience).await {
             Next::Nothing => return,
             Next::Refused(cause) => {
                 let refusal =
@@ -47,12 +50,10 @@ pub(super) async fn serve(mut connection: Connection, service: Arc<Service>) {
                 service.refuser.record(refusal);
                 return;
             }
-            Next::Head(length, framing) => {
-                match one(connection, length, framing, &service, &shutdown).await {
-                    Some(kept) => connection = kept,
-                    None => return,
-                }
-            }
+            Next::Head(length, framing) => match one(connection, length, framing, &service).await {
+                Some(kept) => connection = kept,
+                None => return,
+            },
         }
     }
 }
@@ -63,11 +64,13 @@ async fn one(
     length: usize,
     framing: Framing,
     service: &Service,
-    shutdown: &ShutdownWatch,
 ) -> Option<Connection> {
+    let shutdown = &service.shutdown;
     let wire = Arc::clone(connection.wire());
-    connection.admit(length, framing);
-    let mut session = ServerSession::new_http1(Box::new(connection));
+    let head = connection.admit(length, framing);
+    let mut session = HttpSession::new(Box::new(connection));
+    session.set_pipelined_prefix(head);
+    let mut session = ServerSession::H1(session);
     session.set_keepalive((!*shutdown.borrow()).then_some(0));
     let served = service.proxy.process_new_http(session, shutdown).await;
     if !wire.met() {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 
 use config::ids::ListenerId;
+use http::HeaderValue;
 
 /// One client connection, as everyone but its owner sees it.
 #[derive(Debug)]
@@ -17,6 +18,10 @@ pub struct Wire {
     pub peer: SocketAddr,
     /// Our end.
     pub local: SocketAddr,
+    /// The peer as `X-Forwarded-For` names it: an IPv4 address mapped into IPv6 as the IPv4 address.
+    pub peer_value: HeaderValue,
+    /// Our port as `X-Forwarded-Port` names it.
+    pub port_value: HeaderValue,
     opened: Instant,
     started: AtomicU64,
     received: AtomicU64,
@@ -34,6 +39,9 @@ impl Wire {
             listener,
             peer,
             local,
+            peer_value: HeaderValue::from_str(&peer.ip().to_canonical().to_string())
+                .expect("an address is a header value"),
+            port_value: local.port().into(),
             opened: Instant::now(),
             started: AtomicU64::new(0),
             received: AtomicU64::new(0),

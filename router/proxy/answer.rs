@@ -42,7 +42,8 @@ impl Exchange {
         let request_id = self
             .arrival
             .as_ref()
-            .map_or("", |arrival| arrival.request_id.as_str());
+            .and_then(|arrival| arrival.names.request_id.to_str().ok())
+            .unwrap_or_default();
         let accept = session
             .req_header()
             .headers

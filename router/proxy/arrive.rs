@@ -5,18 +5,20 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use config::facts::Facts;
-use http::{HeaderMap, HeaderValue, Method, Version, header};
+use config::units::Cidr;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
 use super::exchange::{Arrival, Exchange};
+use super::head;
 use crate::accept::{Connection, Wire};
 use crate::entropy::Entropy;
 use crate::forward::Journey;
 use crate::identify;
 use crate::record::{Cause, Head};
-use crate::request_id;
+use crate::request_id::{self, Names};
 
 impl Exchange {
     /// Takes in the head. Whatever goes wrong from here on has a line in the log.
@@ -35,6 +37,8 @@ impl Exchange {
             // What we do not carry is not asked for; a server may always ignore it.
             head.remove_header(&header::UPGRADE);
         }
+        let parts = head::into_parts(head);
+        *head = RequestHeader::from(parts);
         let trusted = identify::is_trusted(wire.peer.ip(), &server.trusted_proxies);
         self.arrival = Some(arrival(
             head,
@@ -65,9 +69,7 @@ impl Exchange {
             source_ip: arrival.wire.peer.ip(),
             client_ip: arrival.client,
             trusted: arrival.trusted,
-            now: SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |time| time.as_secs()),
+            now: arrival.now,
             fresh: &Entropy,
         };
         let decision = snapshot.decide(&facts);
@@ -92,47 +94,50 @@ fn arrival(
     wire: Arc<Wire>,
     trusted: bool,
     upgrade: bool,
-    proxies: &[config::units::Cidr],
+    proxies: &[Cidr],
 ) -> Arrival {
-    let text = |name: &str| head.headers.get(name).map(HeaderValue::as_bytes);
-    let request_id = text("x-request-id")
-        .filter(|id| request_id::is_valid(id))
-        .map_or_else(request_id::fresh, |id| {
-            String::from_utf8_lossy(id).into_owned()
-        });
-    let given = head
-        .headers
-        .get("x-amzn-trace-id")
-        .and_then(|value| value.to_str().ok());
-    let trace = request_id::trace(given, SystemTime::now());
-    let forwarded = head
-        .headers
-        .get_all("x-forwarded-for")
-        .iter()
-        .map(HeaderValue::as_bytes);
-    let client = identify::client(wire.peer.ip(), proxies, forwarded);
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs());
+    let names = Names::new(
+        head.headers.get(head::REQUEST_ID),
+        head.headers.get(head::TRACE_ID),
+        now,
+    );
+    let text = |name: HeaderName| head.headers.get(name).map(HeaderValue::as_bytes);
     let texts = [
-        Some(request_id.as_bytes()),
-        request_id::root(&trace).map(str::as_bytes),
+        Some(names.request_id.as_bytes()),
+        request_id::root(names.trace.as_bytes()),
         Some(head.method.as_str().as_bytes()),
         Some(host(head).as_bytes()),
         Some(head.uri.path().as_bytes()),
         head.uri.query().map(str::as_bytes),
-        text("user-agent"),
-        text("referer"),
+        text(header::USER_AGENT),
+        text(header::REFERER),
     ];
     Arrival {
         head: Head::copy(texts),
-        trace,
+        names,
+        now,
         protocol: protocol(head.version),
-        client,
+        client: if trusted {
+            client(head, &wire, proxies)
+        } else {
+            wire.peer.ip()
+        },
         trusted,
         secure: trusted
-            && text("x-forwarded-proto").is_some_and(|proto| proto.eq_ignore_ascii_case(b"https")),
+            && text(head::FORWARDED_PROTO)
+                .is_some_and(|proto| proto.eq_ignore_ascii_case(b"https")),
         upgrade,
-        request_id,
         wire,
     }
+}
+
+fn client(head: &RequestHeader, wire: &Wire, proxies: &[Cidr]) -> IpAddr {
+    let forwarded = head.headers.get_all(head::FORWARDED_FOR);
+    let lines = forwarded.iter().map(HeaderValue::as_bytes);
+    identify::client(wire.peer.ip(), proxies, lines)
 }
 
 /// The host a request names.
@@ -198,9 +203,4 @@ const fn protocol(version: Version) -> &'static str {
         Version::HTTP_2 => "HTTP/2",
         _ => "HTTP/1.1",
     }
-}
-
-/// The peer as `X-Forwarded-For` names it: an IPv4 address mapped into IPv6 as the IPv4 address.
-pub(super) fn peer_text(peer: IpAddr) -> String {
-    peer.to_canonical().to_string()
 }

@@ -12,6 +12,7 @@ use crate::forward::Journey;
 use crate::pool::Lease;
 use crate::publish::Hold;
 use crate::record::{Cause, Head, Record, Recorder, Upstream};
+use crate::request_id::Names;
 
 /// One request while it is served.
 pub struct Exchange {
@@ -26,7 +27,6 @@ pub struct Exchange {
     pub(super) connecting: Option<Instant>,
     pub(super) sent: Option<Instant>,
     pub(super) body_received: u64,
-    pub(super) answered: bool,
     pub(super) begun: Option<u16>,
     pub(super) cause: Option<Cause>,
     finished: bool,
@@ -36,8 +36,9 @@ pub struct Exchange {
 pub(super) struct Arrival {
     pub(super) wire: Arc<Wire>,
     pub(super) head: Head,
-    pub(super) request_id: String,
-    pub(super) trace: String,
+    pub(super) names: Names,
+    /// Seconds since 1970.
+    pub(super) now: u64,
     pub(super) protocol: &'static str,
     pub(super) client: IpAddr,
     pub(super) trusted: bool,
@@ -59,7 +60,6 @@ impl Exchange {
             connecting: None,
             sent: None,
             body_received: 0,
-            answered: false,
             begun: None,
             cause: None,
             finished: false,

@@ -8,18 +8,17 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use config::snapshot::Pool;
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, header};
 use pingora_core::protocols::{ALPN, Digest};
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorSource, ErrorType, OrErr, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 
-use super::arrive::{host, peer_text};
+use super::arrive::host;
 use super::authority::Authorities;
-use super::exchange::{Arrival, Exchange};
+use super::exchange::Exchange;
 use super::tunnel;
-use crate::forwarded::{self, Change};
 use crate::pool::Failure;
 use crate::record::{Cause, Upstream};
 
@@ -47,7 +46,7 @@ impl Exchange {
         });
         self.connecting = Some(now);
         self.gate = self.switches().then(Arc::default);
-        self.peer(address, session, authorities).map(Box::new)
+        self.peer(address, session, authorities)
     }
 
     /// No connection: nothing was sent, so any request may try another target.
@@ -80,28 +79,6 @@ impl Exchange {
         {
             upstream.connect = Some(connecting.elapsed());
         }
-    }
-
-    /// The head for the target: every field as the client sent it, but for the documented ones.
-    pub(super) fn stamp_request(
-        &mut self,
-        session: &Session,
-        request: &mut RequestHeader,
-    ) -> Result<()> {
-        if let Some(arrival) = &self.arrival {
-            self.set_forwarded(arrival, session.req_header(), request)?;
-            self.set_marks(arrival, request)?;
-            self.strip_cookie(request)?;
-            if let Some(gate) = &self.gate {
-                gate.close();
-                arrival
-                    .wire
-                    .limit_quiet(self.response_timeout().unwrap_or(Duration::ZERO));
-            }
-        }
-        self.sent = Some(Instant::now());
-        self.hold.sent();
-        Ok(())
     }
 
     /// Counts the body, bounds it, and passes it on.
@@ -175,13 +152,13 @@ impl Exchange {
         address: SocketAddr,
         session: &Session,
         authorities: &Authorities,
-    ) -> Result<HttpPeer> {
+    ) -> Result<Box<HttpPeer>> {
         let snapshot = self.hold.snapshot();
         let Some(journey) = &self.journey else {
             return Error::e_explain(ErrorType::InternalError, "no pool was chosen");
         };
         let pool = snapshot.pool(journey.serving());
-        let mut peer = peer(pool, address, host(session.req_header()));
+        let mut peer = peer(pool, address, session.req_header());
         if let Some(path) = pool.settings.tls.as_ref().and_then(|tls| tls.ca.as_deref()) {
             let certificates = authorities.of(path, &snapshot.structure);
             peer.options.ca = Some(certificates.or_err(ErrorType::InvalidCert, "pools.*.tls.ca")?);
@@ -203,113 +180,6 @@ impl Exchange {
             !pool.settings.http2
         })
     }
-
-    fn set_forwarded(
-        &self,
-        arrival: &Arrival,
-        given: &RequestHeader,
-        request: &mut RequestHeader,
-    ) -> Result<()> {
-        let modes = &self.hold.snapshot().structure.server.forwarded;
-        let lines = |name: &str| {
-            given
-                .headers
-                .get_all(name)
-                .iter()
-                .map(HeaderValue::as_bytes)
-        };
-        let wire = &arrival.wire;
-        let proto = if arrival.secure { "https" } else { "http" };
-        let peer = peer_text(wire.peer.ip());
-        let client = forwarded::client(
-            modes.client,
-            arrival.trusted,
-            lines("x-forwarded-for"),
-            &peer,
-        );
-        apply(request, "X-Forwarded-For", client)?;
-        let told = forwarded::told(
-            modes.proto,
-            arrival.trusted,
-            lines("x-forwarded-proto"),
-            proto,
-        );
-        apply(request, "X-Forwarded-Proto", told)?;
-        let port = wire.local.port().to_string();
-        apply(
-            request,
-            "X-Forwarded-Port",
-            forwarded::told(
-                modes.port,
-                arrival.trusted,
-                lines("x-forwarded-port"),
-                &port,
-            ),
-        )?;
-        let told = forwarded::told(
-            modes.host,
-            arrival.trusted,
-            lines("x-forwarded-host"),
-            host(given),
-        );
-        apply(request, "X-Forwarded-Host", told)
-    }
-
-    fn set_marks(&self, arrival: &Arrival, request: &mut RequestHeader) -> Result<()> {
-        let snapshot = self.hold.snapshot();
-        request.insert_header("X-Request-Id", arrival.request_id.as_str())?;
-        request.insert_header("X-Amzn-Trace-Id", arrival.trace.as_str())?;
-        let (Some(decision), Some(choice), Some(journey)) =
-            (&self.decision, self.choice(), &self.journey)
-        else {
-            return Ok(());
-        };
-        let partition = snapshot.partition_name(decision.partition);
-        request.insert_header(
-            snapshot.partition_header().as_str().to_owned(),
-            &**partition,
-        )?;
-        request.insert_header("kanaria-pool", &*snapshot.pool(journey.serving()).name)?;
-        let failed_over = journey.switched_from().is_some();
-        let reason = if failed_over {
-            "failover"
-        } else {
-            choice.reason.as_str()
-        };
-        request.insert_header("kanaria-reason", HeaderValue::from_static(reason))
-    }
-
-    /// Our cookie is nobody else's business; all other cookies stay byte for byte.
-    fn strip_cookie(&self, request: &mut RequestHeader) -> Result<()> {
-        let Some(choice) = self.choice() else {
-            return Ok(());
-        };
-        let route = self.hold.snapshot().route(choice.route);
-        let name = route.settings.sticky.cookie.as_str();
-        let without = |line: &HeaderValue| config::cookie::without(line.as_bytes(), name);
-        if request
-            .headers
-            .get_all(header::COOKIE)
-            .iter()
-            .all(|line| without(line).is_none())
-        {
-            return Ok(());
-        }
-        let lines: Vec<HeaderValue> = request
-            .headers
-            .get_all(header::COOKIE)
-            .iter()
-            .cloned()
-            .collect();
-        request.remove_header(&header::COOKIE);
-        for line in lines {
-            let kept = without(&line).unwrap_or_else(|| line.as_bytes().to_vec());
-            if !kept.is_empty() {
-                request.append_header("Cookie", pingora_http::header_value_from_slice(&kept))?;
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Fields that `Connection` names are for the next hop only, which is us (RFC 9110 section 7.6.1).
@@ -325,30 +195,20 @@ fn remove_nominated(response: &mut ResponseHeader) {
     }
 }
 
-fn apply(request: &mut RequestHeader, name: &'static str, change: Change) -> Result<()> {
-    match change {
-        Change::Keep => Ok(()),
-        Change::Remove => {
-            request.remove_header(name);
-            Ok(())
-        }
-        Change::Set(value) => request.insert_header(name, value),
-    }
-}
-
 /// A key that no kept connection has.
 pub(super) fn unshared_key() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(2, Relaxed) | 1
 }
 
-fn peer(pool: &Pool, address: SocketAddr, host: &str) -> HttpPeer {
+fn peer(pool: &Pool, address: SocketAddr, head: &RequestHeader) -> Box<HttpPeer> {
     let settings = &pool.settings;
     let sni = settings.tls.as_ref().map(|tls| {
         let named = tls.sni.as_deref();
-        named.unwrap_or_else(|| without_port(host)).to_owned()
+        named.unwrap_or_else(|| without_port(host(head))).to_owned()
     });
-    let mut peer = HttpPeer::new(address, sni.is_some(), sni.unwrap_or_default());
+    let (tls, sni) = (sni.is_some(), sni.unwrap_or_default());
+    let mut peer = Box::new(HttpPeer::new(address, tls, sni));
     // Pools never share connections, even when they share a target; nor does a pool before and after its TLS settings changed.
     let mut hasher = DefaultHasher::new();
     pool.name.hash(&mut hasher);

@@ -87,6 +87,7 @@ fn pools(config: &Config) -> Vec<Pool> {
     let pools = pools.map(|(id, (name, pool))| Pool {
         id,
         name: name.into(),
+        value: value(name),
         targets: pool.targets.iter().filter_map(target).collect(),
         settings: Arc::new(pool.clone()),
     });
@@ -147,12 +148,16 @@ fn add_partition(
         faults.add(path, "this is one partition too many; allowed are 65536");
         return PartitionId(0);
     };
-    // A name that cannot be a header value is a fault already.
-    let value = HeaderValue::from_str(name).unwrap_or(HeaderValue::from_static(""));
+    let value = value(name);
     let name: Arc<str> = name.into();
     partitions.names.push((Arc::clone(&name), value));
     partitions.by_name.insert(name, PartitionId(position));
     PartitionId(position)
+}
+
+/// A name that cannot be a header value is a fault already.
+fn value(name: &str) -> HeaderValue {
+    HeaderValue::from_str(name).unwrap_or(HeaderValue::from_static(""))
 }
 
 fn add_host(

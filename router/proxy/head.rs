@@ -1,0 +1,163 @@
+//! The head for a target: every field as the client sent it, but for the documented ones. Nothing here picks a target.
+//!
+//! Names of fields leave in lower case (docs/decisions/0006): a head that keeps the case of names is two maps, and
+//! every field of ours costs a parse and two entries.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{self, Entry};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use pingora_error::{ErrorType, OrErr, Result};
+use pingora_http::RequestHeader;
+
+use super::exchange::{Arrival, Exchange};
+use crate::forwarded::{self, Change};
+
+pub(super) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(super) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+const POOL: HeaderName = HeaderName::from_static("kanaria-pool");
+const REASON: HeaderName = HeaderName::from_static("kanaria-reason");
+
+/// Fields that may come on top of the client's.
+const MARKS: usize = 9;
+
+impl Exchange {
+    /// Makes the head for the target out of `request`, of which pingora has removed what belongs to the client's hop.
+    pub(super) fn stamp_request(&mut self, request: &mut RequestHeader) -> Result<()> {
+        if let Some(arrival) = &self.arrival {
+            let mut parts = into_parts(request);
+            parts.headers.reserve(MARKS);
+            self.set_forwarded(arrival, &mut parts.headers)?;
+            self.set_marks(arrival, &mut parts.headers);
+            self.strip_cookie(&mut parts.headers)?;
+            *request = RequestHeader::from(parts);
+            if let Some(gate) = &self.gate {
+                gate.close();
+                arrival
+                    .wire
+                    .limit_quiet(self.response_timeout().unwrap_or(Duration::ZERO));
+            }
+        }
+        self.sent = Some(Instant::now());
+        self.hold.sent();
+        Ok(())
+    }
+
+    fn set_forwarded(&self, arrival: &Arrival, headers: &mut HeaderMap) -> Result<()> {
+        let modes = &self.hold.snapshot().structure.server.forwarded;
+        let Arrival { wire, trusted, .. } = arrival;
+        let proto = HeaderValue::from_static(if arrival.secure { "https" } else { "http" });
+        let host = headers.get(header::HOST).cloned();
+        let host = host.unwrap_or(HeaderValue::from_static(""));
+        forward(headers, FORWARDED_FOR, &wire.peer_value, |given, own| {
+            forwarded::client(modes.client, *trusted, given, own)
+        })?;
+        for (name, own, mode) in [
+            (FORWARDED_PROTO, &proto, modes.proto),
+            (FORWARDED_PORT, &wire.port_value, modes.port),
+            (FORWARDED_HOST, &host, modes.host),
+        ] {
+            forward(headers, name, own, |given, own| {
+                forwarded::told(mode, *trusted, given, own)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn set_marks(&self, arrival: &Arrival, headers: &mut HeaderMap) {
+        let snapshot = self.hold.snapshot();
+        headers.insert(REQUEST_ID, arrival.names.request_id.clone());
+        headers.insert(TRACE_ID, arrival.names.trace.clone());
+        let (Some(decision), Some(choice), Some(journey)) =
+            (&self.decision, self.choice(), &self.journey)
+        else {
+            return;
+        };
+        let partition = snapshot.partition_value(decision.partition).clone();
+        headers.insert(snapshot.partition_header().clone(), partition);
+        headers.insert(POOL, snapshot.pool(journey.serving()).value.clone());
+        let failed_over = journey.switched_from().is_some();
+        let reason = if failed_over {
+            "failover"
+        } else {
+            choice.reason.as_str()
+        };
+        headers.insert(REASON, HeaderValue::from_static(reason));
+    }
+
+    /// Our cookie is nobody else's business; all other cookies stay byte for byte.
+    fn strip_cookie(&self, headers: &mut HeaderMap) -> Result<()> {
+        let Some(choice) = self.choice() else {
+            return Ok(());
+        };
+        let route = self.hold.snapshot().route(choice.route);
+        let name = route.settings.sticky.cookie.as_str();
+        let Entry::Occupied(mut lines) = headers.entry(header::COOKIE) else {
+            return Ok(());
+        };
+        let mut emptied = false;
+        for line in lines.iter_mut() {
+            if let Some(kept) = config::cookie::without(line.as_bytes(), name) {
+                emptied |= kept.is_empty();
+                *line = value(kept)?;
+            }
+        }
+        if emptied {
+            let (_, all) = lines.remove_entry_mult();
+            let kept: Vec<_> = all.filter(|line| !line.is_empty()).collect();
+            for line in kept {
+                headers.append(header::COOKIE, line);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes the fields out of `head`; the case of their names is forgotten.
+///
+/// The target survives in the URI: hygiene and `make_origin_form` have left no form that does not.
+pub(super) fn into_parts(head: &mut RequestHeader) -> Parts {
+    let (empty, ()) = http::Request::new(()).into_parts();
+    std::mem::replace(head, RequestHeader::from(empty)).into()
+}
+
+/// Does to the field `name` what `policy` says of its lines and of our `own` value.
+fn forward(
+    headers: &mut HeaderMap,
+    name: HeaderName,
+    own: &HeaderValue,
+    policy: impl FnOnce(&mut dyn Iterator<Item = &[u8]>, &[u8]) -> Change,
+) -> Result<()> {
+    let field = headers.entry(name);
+    let change = match &field {
+        Entry::Occupied(lines) => {
+            policy(&mut lines.iter().map(HeaderValue::as_bytes), own.as_bytes())
+        }
+        Entry::Vacant(_) => policy(&mut std::iter::empty(), own.as_bytes()),
+    };
+    let value = match change {
+        Change::Keep => return Ok(()),
+        Change::Own => Some(own.clone()),
+        Change::List(list) => Some(value(list)?),
+        Change::Remove => None,
+    };
+    match (field, value) {
+        (Entry::Occupied(mut lines), Some(value)) => drop(lines.insert(value)),
+        (Entry::Occupied(lines), None) => drop(lines.remove()),
+        (Entry::Vacant(field), Some(value)) => drop(field.insert(value)),
+        (Entry::Vacant(_), None) => {}
+    }
+    Ok(())
+}
+
+/// Parts of values that have passed as values are one.
+fn value(bytes: Vec<u8>) -> Result<HeaderValue> {
+    HeaderValue::from_maybe_shared(Bytes::from(bytes))
+        .or_err(ErrorType::InternalError, "a field made of fields")
+}
