@@ -4,6 +4,7 @@
 //! that could not be read; and a port that is taken does not stop them. So we accept ourselves and hand pingora one
 //! checked request at a time.
 
+mod alarm;
 mod connection;
 mod gauge;
 mod head;
@@ -26,6 +27,7 @@ use pingora_proxy::HttpProxy;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::watch;
 
+use alarm::Alarm;
 pub use connection::Connection;
 pub use gauge::Gauge;
 pub use wire::Wire;
@@ -152,22 +154,14 @@ impl Edge {
 }
 
 /// Runs `serving` to its end, or until `cut` turns true.
-///
-/// Waiting for `cut` is begun once and wakes this task whenever it comes; a `select!` would ask it anew at each of the
-/// five turns a request takes.
 async fn until_cut(serving: impl Future<Output = ()>, cut: watch::Receiver<bool>) {
     let mut waiting = cut.clone();
-    let mut waiting = pin!(waiting.wait_for(|cut| *cut));
+    let waiting = pin!(waiting.wait_for(|cut| *cut));
+    let mut alarm = Alarm::new(&cut, waiting);
     let mut serving = pin!(serving);
-    let mut begun = false;
-    poll_fn(|context| {
-        let came =
-            !std::mem::replace(&mut begun, true) && waiting.as_mut().poll(context).is_ready();
-        // An error means that nobody is left who could let this connection finish.
-        if came || cut.has_changed().unwrap_or(true) {
-            return Poll::Ready(());
-        }
-        serving.as_mut().poll(context)
+    poll_fn(|context| match alarm.rang(context) {
+        true => Poll::Ready(()),
+        false => serving.as_mut().poll(context),
     })
     .await;
 }

@@ -73,9 +73,10 @@ impl Refuser {
     /// Writes `refusal` down, once its answer was sent.
     pub fn record(&self, refusal: Refusal) {
         let wire = &refusal.wire;
+        let (started, duration) = wire.times();
         let record = Record {
-            started: wire.started(),
-            duration: wire.elapsed(),
+            started,
+            duration,
             listener: wire.listener,
             client_ip: wire.peer.ip(),
             client_port: Some(wire.peer.port()),

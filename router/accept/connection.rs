@@ -103,6 +103,12 @@ impl Connection {
         }
     }
 
+    /// The first byte of a request came at `now`.
+    pub(super) fn start_request(&mut self, now: Instant) {
+        self.wire.start_request(now.into_std());
+        self.last_byte = now;
+    }
+
     /// Drops empty lines in front of a request line (RFC 9112 section 2.2).
     pub(super) fn skip_empty_lines(&mut self) {
         while self.inbound.starts_with(b"\r\n") {
@@ -117,7 +123,6 @@ impl Connection {
             Body::Length(body) => Allowed::Bytes(body),
         };
         self.wire.add_received(length);
-        self.last_byte = Instant::now();
         self.quiet = None;
         if length == self.inbound.len() {
             return std::mem::take(&mut self.inbound);
@@ -153,7 +158,14 @@ impl Connection {
         if let Allowed::Bytes(left) = &mut self.allowed {
             *left -= bytes as u64;
         }
-        self.last_byte = Instant::now();
+        self.note_byte();
+    }
+
+    /// A byte passed; when, only matters where there is a limit.
+    fn note_byte(&mut self) {
+        if self.wire.quiet().is_some() {
+            self.last_byte = Instant::now();
+        }
     }
 
     fn poll_inbound(&mut self, buffer: &mut ReadBuf<'_>, most: usize) -> usize {
@@ -220,7 +232,7 @@ impl Connection {
             if sent == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.last_byte = Instant::now();
+            self.note_byte();
             let gathered = self.outbound.len();
             self.outbound.advance(sent.min(gathered));
             if sent > gathered {

@@ -1,12 +1,14 @@
 //! Reading the next head of a connection: within the idle time until its first byte, within the header time to its last.
 
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 
 use config::model::{Limits, Timeouts};
-use pingora_core::server::ShutdownWatch;
 use tokio::time::{Instant, Sleep, timeout_at};
 
+use super::alarm::Alarm;
 use super::connection::Connection;
 use crate::hygiene::{self, Framing};
 use crate::record::Cause;
@@ -27,12 +29,8 @@ pub(super) enum Next {
 /// What ends the wait for a next request. It lives as long as its connection: to begin and to end these two for each
 /// request costs more than to check its head.
 pub(super) struct Patience<'a, S> {
-    /// Wakes when the idle time may be over.
-    pub(super) timer: Pin<&'a mut Sleep>,
-    /// Ends when the shutdown begins.
-    pub(super) stopping: Pin<&'a mut S>,
-    /// Says whether it has begun.
-    pub(super) shutdown: &'a ShutdownWatch,
+    timer: Pin<&'a mut Sleep>,
+    stopping: Alarm<'a, S>,
 }
 
 /// Waits for the next request of `connection` and checks its head.
@@ -45,42 +43,46 @@ pub(super) async fn next<S: Future>(
     if connection.waiting().is_empty() && !patience.first_byte(connection, timeouts.idle.0).await {
         return Next::Nothing;
     }
-    connection.wire().start_request();
+    let begin = Instant::now();
+    connection.start_request(begin);
     if let Some(next) = arrived(connection, limits, 0) {
         return next;
     }
-    let deadline = Instant::now() + timeouts.header.0;
-    match timeout_at(deadline, rest(connection, limits)).await {
+    match timeout_at(begin + timeouts.header.0, rest(connection, limits)).await {
         Ok(next) => next,
         Err(_) => Next::Refused(Cause::HeaderTimeout),
     }
 }
 
-impl<S: Future> Patience<'_, S> {
-    /// Whether a byte came in time; one that comes while we shut down does not count.
+impl<'a, S: Future> Patience<'a, S> {
+    pub(super) const fn new(timer: Pin<&'a mut Sleep>, stopping: Alarm<'a, S>) -> Self {
+        Self { timer, stopping }
+    }
+
+    /// Whether a byte came in time; one that comes while we shut down is not read.
     async fn first_byte(&mut self, connection: &mut Connection, idle: Duration) -> bool {
         let deadline = Instant::now() + idle;
         if self.timer.deadline() > deadline {
             self.timer.as_mut().reset(deadline);
         }
-        loop {
-            if *self.shutdown.borrow() {
-                return false;
+        let mut filled = pin!(connection.fill(ROOM));
+        poll_fn(|context| {
+            if self.stopping.rang(context) {
+                return Poll::Ready(false);
             }
-            tokio::select! {
-                biased;
-                filled = connection.fill(ROOM) => {
-                    return matches!(filled, Ok(1..)) && !*self.shutdown.borrow();
+            if let Poll::Ready(filled) = filled.as_mut().poll(context) {
+                return Poll::Ready(matches!(filled, Ok(1..)));
+            }
+            while self.timer.as_mut().poll(context).is_ready() {
+                if Instant::now() >= deadline {
+                    return Poll::Ready(false);
                 }
-                _ = self.stopping.as_mut() => return false,
-                () = self.timer.as_mut() => {}
+                // It stood where an earlier wait had left it: a busy connection moves it once in an idle time.
+                self.timer.as_mut().reset(deadline);
             }
-            // The timer still stood where an earlier wait had put it, which a busy connection moves once in an idle time.
-            if Instant::now() >= deadline {
-                return false;
-            }
-            self.timer.as_mut().reset(deadline);
-        }
+            Poll::Pending
+        })
+        .await
     }
 }
 

@@ -10,6 +10,7 @@ use pingora_core::protocols::http::v1::server::HttpSession;
 use pingora_core::server::ShutdownWatch;
 use pingora_proxy::HttpProxy;
 
+use super::alarm::Alarm;
 use super::connection::Connection;
 use super::head::{self, Next, Patience};
 use crate::hygiene::Framing;
@@ -28,11 +29,9 @@ pub(super) struct Service {
 pub(super) async fn serve(mut connection: Connection, service: Arc<Service>) {
     let shutdown = &service.shutdown;
     let mut waiting = shutdown.clone();
-    let mut patience = Patience {
-        timer: pin!(tokio::time::sleep(Duration::ZERO)),
-        stopping: pin!(waiting.wait_for(|stopping| *stopping)),
-        shutdown,
-    };
+    let waiting = pin!(waiting.wait_for(|stopping| *stopping));
+    let timer = pin!(tokio::time::sleep(Duration::ZERO));
+    let mut patience = Patience::new(timer, Alarm::new(shutdown, waiting));
     loop {
         // A log that may not lose a line holds up the next request, not the ones it has to tell of.
         service.refuser.recorder().ready().await;

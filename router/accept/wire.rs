@@ -55,9 +55,9 @@ impl Wire {
     }
 
     /// The first byte of a request is here: its clock and its counters start.
-    pub(super) fn start_request(&self) {
-        self.started
-            .store(self.opened.elapsed().as_micros() as u64, Relaxed);
+    pub(super) fn start_request(&self, now: Instant) {
+        let started = now.saturating_duration_since(self.opened);
+        self.started.store(started.as_micros() as u64, Relaxed);
         self.received.store(0, Relaxed);
         self.sent.store(0, Relaxed);
         self.quiet_limit.store(0, Relaxed);
@@ -127,10 +127,10 @@ impl Wire {
             .saturating_sub(Duration::from_micros(self.started.load(Relaxed)))
     }
 
-    /// When the first byte of the request was read.
-    pub fn started(&self) -> SystemTime {
-        let now = SystemTime::now();
-        now.checked_sub(self.elapsed()).unwrap_or(now)
+    /// When the first byte of the request was read, and the time since then.
+    pub fn times(&self) -> (SystemTime, Duration) {
+        let (now, elapsed) = (SystemTime::now(), self.elapsed());
+        (now.checked_sub(elapsed).unwrap_or(now), elapsed)
     }
 
     /// Bytes of the request read so far: head and body.

@@ -78,9 +78,10 @@ impl Exchange {
         };
         self.finished = true;
         let cause = self.cause;
+        let (started, duration) = arrival.wire.times();
         let record = Record {
-            started: arrival.wire.started(),
-            duration: arrival.wire.elapsed(),
+            started,
+            duration,
             listener: arrival.wire.listener,
             client_ip: arrival.client,
             client_port: (arrival.client == arrival.wire.peer.ip())
