@@ -1,13 +1,16 @@
 //! Pools while they run: which target the next request gets, and what its outcome means for that target.
 //!
 //! Nothing here knows HTTP, connections or pingora: a request asks for a `Lease`, says how it went, and drops it.
-//! The path of a request uses atomics only. A `Pool` has the shape of one file; the state of its targets is shared
-//! with the pools of the files before and after it, so a reload forgets nothing and disturbs no lease.
+//! The path of a request uses atomics only. A `Pool` has the shape of one file, and its members may be swapped while it
+//! is in use; the state of its targets is shared with the pools of the files before and after it, so neither a reload
+//! nor a change of members forgets anything or disturbs a lease.
 
 mod balance;
 mod ejection;
 pub mod health;
+mod members;
 mod registry;
+mod roster;
 mod status;
 mod target;
 
@@ -16,8 +19,10 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use tokio::sync::broadcast;
 
+use members::Members;
 pub use registry::Pools;
 pub use status::{TargetChange, TargetState, TargetStatus};
 
@@ -28,7 +33,9 @@ use target::{Clock, Target, Use};
 pub struct Pool {
     name: Arc<str>,
     settings: Arc<config::model::Pool>,
-    members: Box<[Member]>,
+    /// Members that the file itself names.
+    written: Box<[config::snapshot::Target]>,
+    members: ArcSwap<Members>,
     ejection: ejection::Rule,
     slow_start: u64,
     shared: Arc<Shared>,
@@ -42,13 +49,6 @@ struct Shared {
     rotation: AtomicU64,
     ejecting: Mutex<()>,
     changes: broadcast::Sender<TargetChange>,
-}
-
-/// A target and its part in one shape of the pool.
-#[derive(Debug)]
-struct Member {
-    target: Arc<Target>,
-    weight: u32,
 }
 
 /// Why a pool has no target for a request.
@@ -81,7 +81,7 @@ pub enum Failure {
 #[derive(Debug)]
 pub struct Lease {
     pool: Arc<Pool>,
-    position: usize,
+    target: Arc<Target>,
     started: u64,
 }
 
@@ -101,17 +101,17 @@ impl Pool {
     /// A tried target is never picked again. Drop the lease of a failed try before asking for the next one.
     pub fn pick(self: &Arc<Self>, tried: &[SocketAddr], now: Instant) -> Result<Lease, NoTarget> {
         let now = self.shared.clock.at(now);
-        let best = self
-            .members
-            .iter()
-            .filter(|member| !tried.contains(&member.target.address))
-            .map(|member| member.target.usable(now))
+        let members = self.members.load();
+        let best = members
+            .targets()
+            .filter(|target| !tried.contains(&target.address))
+            .map(|target| target.usable(now))
             .max();
         match best {
-            None if self.members.is_empty() => Err(NoTarget::Empty),
+            None if members.active.is_empty() => Err(NoTarget::Empty),
             None | Some(Use::Out) => Err(NoTarget::Unhealthy),
-            Some(best) => self.lease(now, |member| {
-                !tried.contains(&member.target.address) && member.target.usable(now) == best
+            Some(best) => self.lease(&members, now, |target| {
+                !tried.contains(&target.address) && target.usable(now) == best
             }),
         }
     }
@@ -122,11 +122,12 @@ impl Pool {
         tried: &[SocketAddr],
         now: Instant,
     ) -> Result<Lease, NoTarget> {
-        if self.members.is_empty() {
+        let members = self.members.load();
+        if members.active.is_empty() {
             return Err(NoTarget::Empty);
         }
         let now = self.shared.clock.at(now);
-        self.lease(now, |member| !tried.contains(&member.target.address))
+        self.lease(&members, now, |target| !tried.contains(&target.address))
     }
 
     /// Requests in flight at all targets.
@@ -134,36 +135,35 @@ impl Pool {
         self.shared.in_flight.load(Ordering::Relaxed)
     }
 
-    /// How many targets take requests, and how many there are.
+    /// How many targets take requests, and how many members there are.
     pub fn healthy(&self, now: Instant) -> (usize, usize) {
         let now = self.shared.clock.at(now);
-        let up = self.targets().filter(|target| target.up(now)).count();
-        (up, self.members.len())
+        let members = self.members.load();
+        let up = members.targets().filter(|target| target.up(now)).count();
+        (up, members.active.len())
     }
 
     /// How many of today's targets took requests `ago` before `now`; looks back over one change of each target.
     pub fn healthy_before(&self, now: Instant, ago: Duration) -> usize {
         let then = self.shared.clock.before(now, ago);
-        self.targets().filter(|target| target.was_up(then)).count()
+        let members = self.members.load();
+        members
+            .targets()
+            .filter(|target| target.was_up(then))
+            .count()
     }
 
-    /// Every target and how it is.
+    /// Every target and how it is: members, those that drain, and those that the operator left out.
     pub fn status(&self, now: Instant) -> Vec<TargetStatus> {
         let now = self.shared.clock.at(now);
-        self.members
-            .iter()
-            .map(|member| status::of(member, now, &self.shared.clock))
-            .collect()
-    }
-
-    fn targets(&self) -> impl Iterator<Item = &Target> {
-        self.members.iter().map(|member| &*member.target)
+        status::all(&self.members.load(), now, &self.shared.clock)
     }
 
     fn lease(
         self: &Arc<Self>,
+        members: &Members,
         now: u64,
-        candidate: impl Fn(&Member) -> bool,
+        candidate: impl Fn(&Target) -> bool,
     ) -> Result<Lease, NoTarget> {
         let limit = self.settings.max_requests;
         let before = self.shared.in_flight.fetch_add(1, Ordering::Relaxed);
@@ -171,15 +171,14 @@ impl Pool {
             self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
             return Err(NoTarget::Full);
         }
-        let Some(position) = balance::choose(self, now, candidate) else {
+        let Some(member) = balance::choose(self, members, now, candidate) else {
             self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
             return Err(NoTarget::Unhealthy);
         };
-        let target = &self.members[position].target;
-        target.in_flight.fetch_add(1, Ordering::Relaxed);
+        member.target.in_flight.fetch_add(1, Ordering::Relaxed);
         Ok(Lease {
             pool: Arc::clone(self),
-            position,
+            target: Arc::clone(&member.target),
             started: now,
         })
     }
@@ -194,36 +193,40 @@ impl Pool {
         if target.ejected(now) {
             return;
         }
-        let out = self.targets().filter(|target| target.ejected(now)).count();
-        if !refused && !self.ejection.allows_one_more(out, self.members.len()) {
+        let members = self.members.load();
+        let out = members.targets().filter(|t| t.ejected(now)).count();
+        if !refused && !self.ejection.allows_one_more(out, members.active.len()) {
             return;
         }
         target.eject(now, &self.ejection, refused);
-        if self.ramps_after_return(target, now) {
+        if self.ramps_after_return(&members, target, now) {
             target.slow_from(target.ejected_until());
         }
         self.announce(target, now);
     }
 
     /// Whether slow start applies to `target` when it comes back: not when nobody else carries the load.
-    fn ramps_after_return(&self, target: &Target, now: u64) -> bool {
+    fn ramps_after_return(&self, members: &Members, target: &Target, now: u64) -> bool {
         self.slow_start > 0
-            && self
+            && members
                 .targets()
                 .filter(|other| other.address != target.address)
                 .any(|other| other.up(now) && !other.ramping(now, self.slow_start))
     }
 
-    /// Tells whoever listens if the state of `target` is another than the one told last.
+    /// Tells whoever listens if the state of `target`, a member, is another than the one told last.
     fn announce(&self, target: &Target, now: u64) {
-        let Some(member) = self
-            .members
+        let members = self.members.load();
+        let member = members
+            .active
             .iter()
-            .find(|member| member.target.address == target.address)
-        else {
-            return;
-        };
-        let status = status::of(member, now, &self.shared.clock);
+            .find(|member| member.address() == target.address);
+        if let Some(member) = member {
+            self.tell(status::of(member, now, &self.shared.clock), target);
+        }
+    }
+
+    fn tell(&self, status: TargetStatus, target: &Target) {
         if target.announces(status.state) {
             // Nobody listening is no fault.
             let _ = self.shared.changes.send(TargetChange {
@@ -237,7 +240,7 @@ impl Pool {
 impl Lease {
     /// Where the request goes.
     pub fn address(&self) -> SocketAddr {
-        self.target().address
+        self.target.address
     }
 
     /// The target answered `status`, in full or at least its head. 502 to 504 count as a failure.
@@ -245,9 +248,8 @@ impl Lease {
         if (502..=504).contains(&status) {
             return self.failed(Failure::Status(status));
         }
-        let target = self.target();
-        if target.succeeded(self.started) {
-            self.pool.announce(target, self.started);
+        if self.target.succeeded(self.started) {
+            self.pool.announce(&self.target, self.started);
         }
     }
 
@@ -262,21 +264,17 @@ impl Lease {
             return;
         }
         let refused = failure == Failure::Refused;
-        let failures = self.target().count_failure();
+        let failures = self.target.count_failure();
         if refused || failures >= rule.failures {
             let now = self.pool.shared.clock.at(now);
-            self.pool.eject(self.target(), now, refused);
+            self.pool.eject(&self.target, now, refused);
         }
-    }
-
-    fn target(&self) -> &Target {
-        &self.pool.members[self.position].target
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.target().in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.target.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.pool.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }

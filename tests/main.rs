@@ -16,6 +16,8 @@ mod sticky;
 mod headers;
 // Bodies and messages: streaming, chunks, HEAD, 1xx, connections that die.
 mod exchange;
+// Targets that come, go and fail while traffic runs.
+mod pools;
 // TLS toward the targets.
 mod target_tls;
 // Requests that ask to switch protocols: WebSockets, and what is none.

@@ -10,6 +10,7 @@ mod refusal;
 mod reload;
 mod routes;
 mod share;
+mod targets;
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,7 @@ pub use refusal::{Complaint, Refusal};
 pub use reload::{Held, all_stable, fresh, reload};
 pub use routes::{Routes, block, stable_only};
 pub use share::Share;
+pub use targets::TargetEdits;
 
 /// Weights of a route by pool name.
 pub type Weights = BTreeMap<String, u32>;

@@ -62,7 +62,7 @@ pub struct TargetView {
     /// Where it listens.
     #[schema(value_type = String)]
     pub address: SocketAddr,
-    /// `initial`, `healthy` or `unhealthy`.
+    /// `initial`, `healthy`, `unhealthy`, `draining` or `unused`.
     pub state: String,
     /// Why it takes no requests.
     pub reason: Option<String>,

@@ -5,7 +5,9 @@ use std::sync::atomic::Ordering;
 
 use config::model::Balance;
 
-use super::{Member, Pool};
+use super::Pool;
+use super::members::{Member, Members};
+use super::target::Target;
 
 /// One turn of a target of weight 1, in the rotation's own time. At 10,000 picks a second of a lone target it lasts 50 years.
 const TURN: u64 = 1 << 20;
@@ -13,13 +15,21 @@ const TURN: u64 = 1 << 20;
 /// A reading of the rotation before anybody was picked; not 0, so that half a turn back is still a place.
 pub(super) const START: u64 = TURN * 2000;
 
-/// The position of the member that comes next among those that `candidate` admits.
-pub(super) fn choose(pool: &Pool, now: u64, candidate: impl Fn(&Member) -> bool) -> Option<usize> {
-    match pool.settings.balance {
-        Balance::LeastRequests => less_busy(pool, now, &candidate),
-        Balance::Random => any(pool, now, &candidate, draw),
-        Balance::RoundRobin => in_turn(pool, now, &candidate),
-    }
+/// The member that comes next among those whose target `candidate` admits.
+pub(super) fn choose<'a>(
+    pool: &Pool,
+    members: &'a Members,
+    now: u64,
+    candidate: impl Fn(&Target) -> bool,
+) -> Option<&'a Member> {
+    let candidate = |member: &Member| candidate(&member.target);
+    let members = &members.active;
+    let position = match pool.settings.balance {
+        Balance::LeastRequests => less_busy(pool, members, now, &candidate),
+        Balance::Random => any(pool, members, now, &candidate, draw),
+        Balance::RoundRobin => in_turn(pool, members, now, &candidate),
+    };
+    Some(&members[position?])
 }
 
 /// Where a target enters a rotation that stands at `rotation`, so that its first turn comes after half its interval.
@@ -30,7 +40,12 @@ pub(super) fn entry(rotation: u64, weight: u32) -> u64 {
 /// Smooth weighted rotation without a lock: each target has a next turn, one interval after its last, an interval
 /// being the inverse of its weight; the earliest comes next. A target that was away does not catch up: its turn is
 /// never earlier than the pool's last.
-fn in_turn(pool: &Pool, now: u64, candidate: &impl Fn(&Member) -> bool) -> Option<usize> {
+fn in_turn(
+    pool: &Pool,
+    members: &[Member],
+    now: u64,
+    candidate: &impl Fn(&Member) -> bool,
+) -> Option<usize> {
     loop {
         let rotation = pool.shared.rotation.load(Ordering::Acquire);
         let turn = |(position, member): (usize, &Member)| {
@@ -38,14 +53,13 @@ fn in_turn(pool: &Pool, now: u64, candidate: &impl Fn(&Member) -> bool) -> Optio
             let next = (last + interval(member, pool, now)).max(rotation);
             (next, position, last)
         };
-        let (next, position, last) = pool
-            .members
+        let (next, position, last) = members
             .iter()
             .enumerate()
             .filter(|(_, member)| candidate(member))
             .map(turn)
             .min()?;
-        let rotated = &pool.members[position].target.rotated;
+        let rotated = &members[position].target.rotated;
         let taken = rotated.compare_exchange(last, next, Ordering::AcqRel, Ordering::Acquire);
         // Who loses the race looks again: somebody else took the turn, so the loop moves on.
         if taken.is_ok() {
@@ -56,15 +70,20 @@ fn in_turn(pool: &Pool, now: u64, candidate: &impl Fn(&Member) -> bool) -> Optio
 }
 
 /// The less busy of two random ones, in relation to their weights; of two equally busy ones the one drawn first.
-fn less_busy(pool: &Pool, now: u64, candidate: &impl Fn(&Member) -> bool) -> Option<usize> {
-    let first = any(pool, now, candidate, draw)?;
-    let one = &pool.members[first];
+fn less_busy(
+    pool: &Pool,
+    members: &[Member],
+    now: u64,
+    candidate: &impl Fn(&Member) -> bool,
+) -> Option<usize> {
+    let first = any(pool, members, now, candidate, draw)?;
+    let one = &members[first];
     let is_other =
         |member: &Member| member.target.address != one.target.address && candidate(member);
-    let Some(second) = any(pool, now, &is_other, draw) else {
+    let Some(second) = any(pool, members, now, &is_other, draw) else {
         return Some(first);
     };
-    let other = &pool.members[second];
+    let other = &members[second];
     let load = |member: &Member, against: &Member| {
         u64::from(member.target.in_flight.load(Ordering::Relaxed)) * part(against, pool, now)
     };
@@ -77,12 +96,13 @@ fn less_busy(pool: &Pool, now: u64, candidate: &impl Fn(&Member) -> bool) -> Opt
 /// A random one, in proportion to the weights.
 fn any(
     pool: &Pool,
+    members: &[Member],
     now: u64,
     candidate: &impl Fn(&Member) -> bool,
     draw: impl FnOnce(u64) -> u64,
 ) -> Option<usize> {
     let candidates = || {
-        let admitted = pool.members.iter().enumerate();
+        let admitted = members.iter().enumerate();
         admitted.filter(|(_, member)| candidate(member))
     };
     let total = candidates()

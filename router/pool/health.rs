@@ -1,6 +1,6 @@
 //! Active health checks: asks each target of the pools that have a check, and tells the pool what came of it.
 //!
-//! One task for each target; it ends when the target leaves its pool, the check changes, or the process shuts down.
+//! One task for each target; it ends when the target is no member of its pool any more, the check changes, or the process shuts down.
 //! Nothing here picks targets or touches a request.
 
 mod ask;
@@ -22,33 +22,26 @@ use super::{Pool, Pools};
 use ask::Question;
 use streak::Streak;
 
-/// How soon the return of an ejected target, which is an event of the clock alone, is told.
+/// How soon is told what happens by the clock alone: an ejected target returns, a draining one is gone.
 const SWEEP: Duration = Duration::from_millis(250);
 
-/// Checks the targets of `pools`, as aligned last, until `shutdown` says true.
+/// Checks the members of `pools`, whoever they are at the time, until `shutdown` says true.
 pub async fn run(pools: Arc<Pools>, mut shutdown: watch::Receiver<bool>) {
-    let mut alignments = pools.alignments();
-    alignments.mark_changed();
+    let mut swaps = pools.swaps();
+    swaps.mark_changed();
     let mut sweep = time::interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut checks = Checks::default();
     loop {
         tokio::select! {
-            Ok(()) = alignments.changed() => checks.follow(&pools),
-            _ = sweep.tick() => tell(&pools),
+            Ok(()) = swaps.changed() => checks.follow(&pools),
+            _ = sweep.tick() => pools.sweep(Instant::now().into_std()),
             ended = shutdown.wait_for(|&ends| ends) => {
                 // A sender that is gone can no longer ask for the end, so it is the end.
                 drop(ended);
                 return;
             }
         }
-    }
-}
-
-fn tell(pools: &Pools) {
-    let now = Instant::now().into_std();
-    for pool in pools.current().iter() {
-        pool.announce_all(now);
     }
 }
 
@@ -83,7 +76,7 @@ impl Checks {
             let Some(terms) = Terms::of(pool) else {
                 continue;
             };
-            for target in pool.targets() {
+            for target in pool.members.load().targets() {
                 let key = (Arc::clone(pool.name()), target.address);
                 let kept = before.remove(&key).filter(|check| check.terms == terms);
                 let check = kept.unwrap_or_else(|| Check {
@@ -137,15 +130,16 @@ impl Pool {
         now: std::time::Instant,
     ) {
         let now = self.shared.clock.at(now);
-        let Some(target) = self.targets().find(|target| target.address == address) else {
+        let members = self.members.load();
+        let Some(target) = members.targets().find(|target| target.address == address) else {
             return;
         };
         let before = target.health();
         let after = streak.next(before, result);
         if after.up() && !before.up() {
             let slowly = match before {
-                Health::Initial => self.joins_others(target, now),
-                _ => self.ramps_after_return(target, now),
+                Health::Initial => self.joins_others(&members, target, now),
+                _ => self.ramps_after_return(&members, target, now),
             };
             if slowly {
                 target.slow_from(now);
@@ -156,13 +150,6 @@ impl Pool {
             target.answers_again(now);
         }
         self.announce(target, now);
-    }
-
-    fn announce_all(&self, now: std::time::Instant) {
-        let now = self.shared.clock.at(now);
-        for target in self.targets() {
-            self.announce(target, now);
-        }
     }
 }
 

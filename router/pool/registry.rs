@@ -1,18 +1,24 @@
-//! All pools of the process, kept from one file to the next.
+//! All pools of the process, kept from one file to the next, and who their members are.
+//!
+//! Members come from the file, from discovery and from the operator; a change of any of them is a swap of one set for
+//! the next (`members`), done here and by one at a time. Requests never wait for it.
 
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use arc_swap::ArcSwap;
+use config::live::TargetEdits;
 use config::snapshot::{self, Structure};
 use tokio::sync::{broadcast, watch};
 
 use super::ejection::Rule;
+use super::members::Members;
+use super::roster::Roster;
 use super::target::{Clock, Health, Target};
-use super::{Member, Pool, Shared, TargetChange, balance};
+use super::{Pool, Shared, TargetChange, balance, status};
 
 /// Changes of state that a slow listener may fall behind before it misses some.
 const CHANGES: usize = 1024;
@@ -23,7 +29,15 @@ pub struct Pools {
     clock: Clock,
     current: ArcSwap<Arc<[Arc<Pool>]>>,
     changes: broadcast::Sender<TargetChange>,
-    aligned: watch::Sender<u64>,
+    swapped: watch::Sender<u64>,
+    sources: Mutex<Sources>,
+}
+
+/// What is known of members beside the file, by name of the pool. Whoever holds its lock may swap members.
+#[derive(Debug, Default)]
+struct Sources {
+    discovered: HashMap<String, Vec<snapshot::Target>>,
+    edits: BTreeMap<String, TargetEdits>,
 }
 
 impl Default for Pools {
@@ -43,28 +57,70 @@ impl Pools {
             clock: Clock::new(origin, date),
             current: ArcSwap::from_pointee(Arc::default()),
             changes: broadcast::Sender::new(CHANGES),
-            aligned: watch::Sender::new(0),
+            swapped: watch::Sender::new(0),
+            sources: Mutex::default(),
         }
     }
 
     /// Gives the pools the shape that `structure` says and returns them, at the index they have there.
     ///
-    /// A target that stays, by the name of its pool and its address, keeps its state. A target that goes takes no
-    /// further requests from the pools returned here; requests that have it finish there.
+    /// Their members are those of the file and those that discovery and the operator have told so far. A target that
+    /// stays, by the name of its pool and its address, keeps its state. One that goes drains: it takes no further
+    /// requests from the pools returned here; requests that have it finish there.
     pub fn align(&self, structure: &Structure) -> Arc<[Arc<Pool>]> {
         self.align_at(structure, Instant::now())
     }
 
     pub(super) fn align_at(&self, structure: &Structure, now: Instant) -> Arc<[Arc<Pool>]> {
+        let mut sources = self.sources();
         let now = self.clock.at(now);
-        let pools: Arc<[_]> = structure
-            .pools
-            .iter()
-            .map(|pool| Arc::new(self.shape(pool, self.pool(&pool.name).as_deref(), now)))
-            .collect();
+        let named = |name: &String| structure.pools.iter().any(|pool| *pool.name == **name);
+        sources.discovered.retain(|name, _| named(name));
+        let pools = structure.pools.iter().map(|pool| {
+            let before = self.pool(&pool.name);
+            Arc::new(self.shape(pool, before.as_deref(), &sources, now))
+        });
+        let pools: Arc<[_]> = pools.collect();
         self.current.store(Arc::new(Arc::clone(&pools)));
-        self.aligned.send_modify(|version| *version += 1);
+        self.swapped.send_modify(|version| *version += 1);
         pools
+    }
+
+    /// What discovery knows of `pool` now, in place of what it knew before: an empty list takes its targets away.
+    ///
+    /// It is kept when the file changes, as long as the file names the pool. A pool that is not there is ignored: a
+    /// reload may have removed it. The order of `targets` does not matter.
+    pub fn supply(&self, pool: &str, targets: &[snapshot::Target]) {
+        self.supply_at(pool, targets, Instant::now());
+    }
+
+    pub(super) fn supply_at(&self, pool: &str, targets: &[snapshot::Target], now: Instant) {
+        let mut sources = self.sources();
+        if self.pool(pool).is_some() {
+            sources.discovered.insert(pool.to_owned(), targets.to_vec());
+            self.swap(&sources, now);
+        }
+    }
+
+    /// All that operators registered and deregistered, by pool, in place of what it was before. Names of pools that are
+    /// not there are kept: a reload may bring them.
+    pub fn edit(&self, edits: &BTreeMap<String, TargetEdits>) {
+        self.edit_at(edits, Instant::now());
+    }
+
+    pub(super) fn edit_at(&self, edits: &BTreeMap<String, TargetEdits>, now: Instant) {
+        let mut sources = self.sources();
+        sources.edits.clone_from(edits);
+        self.swap(&sources, now);
+    }
+
+    /// Tells what happened by the clock alone, and forgets targets whose time to drain is over.
+    pub(super) fn sweep(&self, now: Instant) {
+        let _one_at_a_time = self.sources();
+        let now = self.clock.at(now);
+        for pool in self.current().iter() {
+            pool.sweep(now);
+        }
     }
 
     /// The pools as aligned last.
@@ -83,38 +139,58 @@ impl Pools {
         self.changes.subscribe()
     }
 
-    /// Wakes at every alignment.
-    pub(super) fn alignments(&self) -> watch::Receiver<u64> {
-        self.aligned.subscribe()
+    /// Wakes whenever a pool has other members or another shape.
+    pub(super) fn swaps(&self) -> watch::Receiver<u64> {
+        self.swapped.subscribe()
     }
 
-    fn shape(&self, pool: &snapshot::Pool, before: Option<&Pool>, now: u64) -> Pool {
+    /// Gives every pool the members that `sources` say. Where nothing changed, nothing is swapped.
+    fn swap(&self, sources: &Sources, now: Instant) {
+        let now = self.clock.at(now);
+        let mut swapped = false;
+        for pool in self.current().iter() {
+            let roster = sources.roster(&pool.name, &pool.written);
+            if !pool.members.load().follows(&roster) {
+                pool.seat(&roster, now);
+                swapped = true;
+            }
+        }
+        if swapped {
+            self.swapped.send_modify(|version| *version += 1);
+        }
+    }
+
+    fn shape(
+        &self,
+        pool: &snapshot::Pool,
+        before: Option<&Pool>,
+        sources: &Sources,
+        now: u64,
+    ) -> Pool {
         let shared = before.map_or_else(
             || Arc::new(self.shared()),
             |before| Arc::clone(&before.shared),
         );
-        let rotation = shared.rotation.load(Ordering::Acquire);
-        let members = pool.targets.iter().map(|target| Member {
-            target: find(before, target.address).map_or_else(
-                || {
-                    let health = first_health(pool);
-                    let entry = balance::entry(rotation, target.weight);
-                    Arc::new(Target::new(target.address, health, now, entry))
-                },
-                |target| keep(target, pool, now),
-            ),
-            weight: target.weight.max(1),
-        });
+        let members = before.map(|before| before.members.load_full());
         let shape = Pool {
             name: Arc::clone(&pool.name),
-            members: members.collect(),
+            written: pool.targets.as_slice().into(),
+            members: ArcSwap::new(members.unwrap_or_default()),
             ejection: Rule::new(&pool.settings.ejection),
             slow_start: pool.settings.slow_start.0.as_micros() as u64,
             settings: Arc::clone(&pool.settings),
             shared,
         };
-        start_slowly(&shape, now);
+        for target in shape.members.load().targets() {
+            follow_checks(target, shape.first_health(), now);
+        }
+        shape.seat(&sources.roster(&pool.name, &pool.targets), now);
         shape
+    }
+
+    fn sources(&self) -> MutexGuard<'_, Sources> {
+        // A list is replaced as a whole, so whoever panicked left none half done.
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn shared(&self) -> Shared {
@@ -128,53 +204,98 @@ impl Pools {
     }
 }
 
-fn find(before: Option<&Pool>, address: SocketAddr) -> Option<&Arc<Target>> {
-    before?
-        .members
-        .iter()
-        .map(|member| &member.target)
-        .find(|target| target.address == address)
-}
-
-fn first_health(pool: &snapshot::Pool) -> Health {
-    if pool.settings.health_check.is_some() {
-        Health::Initial
-    } else {
-        Health::Unchecked
+impl Sources {
+    fn roster(&self, pool: &str, written: &[snapshot::Target]) -> Roster {
+        let discovered = self.discovered.get(pool).map_or(&[][..], Vec::as_slice);
+        match self.edits.get(pool) {
+            Some(edits) => Roster::new(written, discovered, edits),
+            None => Roster::new(written, discovered, &TargetEdits::default()),
+        }
     }
 }
 
 /// A target that stays: only where checks begin or end, its health has to follow.
-fn keep(target: &Arc<Target>, pool: &snapshot::Pool, now: u64) -> Arc<Target> {
-    match (pool.settings.health_check.is_some(), target.health()) {
-        (true, Health::Unchecked) => target.set_health(Health::Healthy, now),
-        (false, health) if health != Health::Unchecked => {
+fn follow_checks(target: &Target, first: Health, now: u64) {
+    match (first, target.health()) {
+        (Health::Initial, Health::Unchecked) => target.set_health(Health::Healthy, now),
+        (Health::Unchecked, health) if health != Health::Unchecked => {
             target.set_health(Health::Unchecked, now);
         }
         _ => {}
-    }
-    Arc::clone(target)
-}
-
-/// Targets without a check that join others are healthy at once, and start slowly at once.
-fn start_slowly(pool: &Pool, now: u64) {
-    let joined = pool
-        .targets()
-        .filter(|target| target.registered() == now && target.up(now));
-    for target in joined.filter(|target| pool.joins_others(target, now)) {
-        target.slow_from(now);
     }
 }
 
 impl Pool {
     /// Whether slow start applies to `target`, healthy for the first time: only when others were healthy before it
     /// came, so that a first batch does not crawl.
-    pub(super) fn joins_others(&self, target: &Target, now: u64) -> bool {
+    pub(super) fn joins_others(&self, members: &Members, target: &Target, now: u64) -> bool {
         self.slow_start > 0
-            && self.targets().any(|other| {
+            && members.targets().any(|other| {
                 other.up(now)
                     && !other.ramping(now, self.slow_start)
                     && other.health_since() < target.registered()
             })
+    }
+
+    /// Makes those that `roster` names its members; the others drain. Only whoever holds the sources' lock calls this.
+    fn seat(&self, roster: &Roster, now: u64) {
+        let before = self.members.load_full();
+        let until = now + self.settings.deregistration_delay.0.as_micros() as u64;
+        let rotation = self.shared.rotation.load(Ordering::Acquire);
+        let next = Arc::new(Members::next(&before, roster, now, until, |target| {
+            let entry = balance::entry(rotation, target.weight);
+            Arc::new(Target::new(target.address, self.first_health(), now, entry))
+        }));
+        for target in next.targets() {
+            target.come_back();
+        }
+        self.start_slowly(&next, now);
+        self.members.store(Arc::clone(&next));
+        // Those that left before have been told already.
+        for member in next
+            .draining(now)
+            .filter(|member| member.target.left_at().is_none())
+        {
+            member.target.leave(now);
+        }
+        self.announce_all(&next, now);
+    }
+
+    fn sweep(&self, now: u64) {
+        let members = self.members.load_full();
+        self.announce_all(&members, now);
+        let Some((next, gone)) = members.without_gone(now) else {
+            return;
+        };
+        self.members.store(Arc::new(next));
+        for member in gone {
+            self.tell(
+                status::gone(&member, now, &self.shared.clock),
+                &member.target,
+            );
+        }
+    }
+
+    fn announce_all(&self, members: &Members, now: u64) {
+        for member in members.active.iter().chain(members.draining(now)) {
+            self.tell(status::of(member, now, &self.shared.clock), &member.target);
+        }
+    }
+
+    /// Targets without a check that join others are healthy at once, and start slowly at once.
+    fn start_slowly(&self, members: &Members, now: u64) {
+        let joined = members
+            .targets()
+            .filter(|target| target.registered() == now && target.up(now));
+        for target in joined.filter(|target| self.joins_others(members, target, now)) {
+            target.slow_from(now);
+        }
+    }
+
+    fn first_health(&self) -> Health {
+        match self.settings.health_check {
+            Some(_) => Health::Initial,
+            None => Health::Unchecked,
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use super::Member;
+use super::members::{Member, Members, Unused};
 use super::target::{Clock, Health};
 
 /// One target and how it is.
@@ -37,6 +37,10 @@ pub enum TargetState {
     Healthy,
     /// It does not.
     Unhealthy,
+    /// It leaves: requests that it has may finish.
+    Draining,
+    /// It is known, but left out by the operator; or it has left.
+    Unused,
 }
 
 /// A target came to another state.
@@ -55,6 +59,8 @@ impl TargetState {
             Self::Initial => "initial",
             Self::Healthy => "healthy",
             Self::Unhealthy => "unhealthy",
+            Self::Draining => "draining",
+            Self::Unused => "unused",
         }
     }
 
@@ -73,18 +79,62 @@ impl TargetState {
     }
 }
 
+/// Members, then those that drain, then those left out.
+pub(super) fn all(members: &Members, now: u64, clock: &Clock) -> Vec<TargetStatus> {
+    let known = members.active.iter().chain(members.draining(now));
+    let known = known.map(|member| of(member, now, clock));
+    let unused = members.unused(now).map(|unused| left_out(unused, clock));
+    known.chain(unused).collect()
+}
+
 pub(super) fn of(member: &Member, now: u64, clock: &Clock) -> TargetStatus {
     let target = &member.target;
-    let health = target.health();
-    let ejected = target.ejected(now);
+    let (state, reason, since) = match target.left_at() {
+        Some(since) => (TargetState::Draining, Some(DRAINING), since),
+        None => of_member(member, now),
+    };
     TargetStatus {
         address: target.address,
-        state: TargetState::of(health, ejected),
-        reason: reason(health, ejected),
+        state,
+        reason,
         weight: member.weight,
         in_flight: target.in_flight.load(Ordering::Relaxed),
-        since: clock.date(since(member, health, ejected)),
+        since: clock.date(since),
     }
+}
+
+/// How a target is that was just taken from the list.
+pub(super) fn gone(member: &Member, now: u64, clock: &Clock) -> TargetStatus {
+    TargetStatus {
+        state: TargetState::Unused,
+        reason: Some(NOT_REGISTERED),
+        since: clock.date(now),
+        ..of(member, now, clock)
+    }
+}
+
+const DRAINING: &str = "Target.DeregistrationInProgress";
+const NOT_REGISTERED: &str = "Target.NotRegistered";
+
+fn left_out(unused: &Unused, clock: &Clock) -> TargetStatus {
+    TargetStatus {
+        address: unused.target.address,
+        state: TargetState::Unused,
+        reason: Some(NOT_REGISTERED),
+        weight: unused.target.weight,
+        in_flight: 0,
+        since: clock.date(unused.since),
+    }
+}
+
+fn of_member(member: &Member, now: u64) -> (TargetState, Option<&'static str>, u64) {
+    let health = member.target.health();
+    let ejected = member.target.ejected(now);
+    (
+        TargetState::of(health, ejected),
+        reason(health, ejected),
+        since(member, health, ejected),
+    )
 }
 
 /// What the checks say comes before what the requests say: it is the longer lasting of the two.

@@ -60,10 +60,11 @@ pub(super) struct Target {
     ejected_until: AtomicU64,
     ejected_by_refusal: AtomicBool,
     ejections: AtomicU32,
+    left_at: AtomicU64,
     announced: AtomicU8,
 }
 
-/// Stands for "never" in `slow_from`, `ejected_at` and `ejected_until`: `Clock` never gives it.
+/// Stands for "never" in `slow_from`, `ejected_at`, `ejected_until` and `left_at`: `Clock` never gives it.
 const NEVER: u64 = 0;
 
 impl Clock {
@@ -123,6 +124,7 @@ impl Target {
             ejected_until: AtomicU64::new(NEVER),
             ejected_by_refusal: AtomicBool::new(false),
             ejections: AtomicU32::new(0),
+            left_at: AtomicU64::new(NEVER),
             announced: AtomicU8::new(TargetState::of(health, false) as u8),
         }
     }
@@ -248,6 +250,22 @@ impl Target {
         self.ejected_until
             .compare_exchange(until, now, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
+    }
+
+    /// It is no member any more, and drains.
+    pub(super) fn leave(&self, now: u64) {
+        self.left_at.store(now, Ordering::Release);
+    }
+
+    /// It is a member again, as if it had never left.
+    pub(super) fn come_back(&self) {
+        self.left_at.store(NEVER, Ordering::Release);
+    }
+
+    /// Since when it drains.
+    pub(super) fn left_at(&self) -> Option<u64> {
+        let moment = self.left_at.load(Ordering::Acquire);
+        (moment != NEVER).then_some(moment)
     }
 
     /// Whether `state` differs from the one told last; it is the one told last from now on.

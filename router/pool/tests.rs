@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::testing::lone;
 
+mod members;
+
 struct Bench {
     pools: Pools,
     start: Instant,
@@ -49,14 +51,24 @@ fn count(ports: &[u16], port: u16) -> usize {
 
 /// Fails at the target with this port until it is ejected or `times` are over.
 fn fail(pool: &Arc<Pool>, port: u16, failure: Failure, now: Instant, times: usize) {
-    let others: Vec<_> = pool
-        .targets()
-        .map(|target| target.address)
-        .filter(|address| address.port() != port)
-        .collect();
+    let mut others = addresses(pool);
+    others.retain(|address| address.port() != port);
     for _ in 0..times {
         pool.pick_any(&others, now).unwrap().failed_at(failure, now);
     }
+}
+
+fn addresses(pool: &Pool) -> Vec<SocketAddr> {
+    let members = pool.members.load();
+    members.targets().map(|target| target.address).collect()
+}
+
+fn target(pool: &Pool, port: u16) -> Arc<Target> {
+    let members = pool.members.load();
+    let found = members
+        .targets()
+        .find(|target| target.address.port() == port);
+    Arc::clone(found.unwrap())
 }
 
 const EQUAL: &[(u16, u32)] = &[(1, 1), (2, 1), (3, 1)];
@@ -125,7 +137,7 @@ fn a_tried_target_is_not_picked_again() {
     let tried: Vec<SocketAddr> = [1, 3].map(|port| ([127, 0, 0, 1], port).into()).into();
     let now = bench.at(0.0);
     assert_eq!(pool.pick(&tried, now).unwrap().address().port(), 2);
-    let all: Vec<_> = pool.targets().map(|target| target.address).collect();
+    let all = addresses(&pool);
     assert_eq!(pool.pick(&all, now).unwrap_err(), NoTarget::Unhealthy);
     assert_eq!(pool.pick_any(&all, now).unwrap_err(), NoTarget::Unhealthy);
 }
@@ -303,7 +315,12 @@ fn the_state_of_a_target_is_told_in_the_words_of_an_alb() {
     assert_eq!(of(&pool, 13.0)[1], ("healthy", None, date(13)));
     let pool = bench.shape(20.0, &[(1, 1), (5, 1)], &check);
     let initial = ("initial", Some("Elb.InitialHealthChecking"), date(20));
-    assert_eq!(of(&pool, 21.0), [("healthy", None, date(0)), initial]);
+    let drains = Some("Target.DeregistrationInProgress");
+    let draining = ("draining", drains, date(20));
+    assert_eq!(
+        of(&pool, 21.0),
+        [("healthy", None, date(0)), initial, draining]
+    );
 }
 
 #[test]
@@ -312,8 +329,7 @@ fn a_target_without_a_result_is_used_only_when_nothing_else_is() {
     let (bench, pool) = bench(&[(1, 1)], check.clone());
     assert_eq!(pool.healthy(bench.at(0.0)), (0, 1));
     assert_eq!(ports(&pool, bench.at(0.0), 3), [1; 3]);
-    let target = &pool.members[0].target;
-    target.set_health(target::Health::Healthy, pool.shared.clock.at(bench.at(1.0)));
+    target(&pool, 1).set_health(target::Health::Healthy, pool.shared.clock.at(bench.at(1.0)));
     let pool = bench.shape(2.0, &[(1, 1), (2, 1)], &check);
     assert_eq!(ports(&pool, bench.at(2.0), 3), [1; 3]);
 }
@@ -332,11 +348,9 @@ fn every_change_of_state_is_told_once() {
     let (bench, pool) = bench(EQUAL, json!({}));
     let mut changes = bench.pools.changes();
     fail(&pool, 1, Failure::Refused, bench.at(0.0), 3);
-    pool.announce(&pool.members[0].target, pool.shared.clock.at(bench.at(5.0)));
-    pool.announce(
-        &pool.members[0].target,
-        pool.shared.clock.at(bench.at(11.0)),
-    );
+    let first = target(&pool, 1);
+    pool.announce(&first, pool.shared.clock.at(bench.at(5.0)));
+    pool.announce(&first, pool.shared.clock.at(bench.at(11.0)));
     let mut told = Vec::new();
     while let Ok(change) = changes.try_recv() {
         told.push((change.status.address.port(), change.status.state));

@@ -7,6 +7,9 @@ use crate::model::{HealthCheck, Pool, Target};
 use crate::problem::{Fault, Path};
 use crate::units::{Duration, Statuses};
 
+/// What an ALB allows: `deregistration_delay.timeout_seconds` from 0 to 3600.
+const LONGEST_DELAY: Duration = Duration::seconds(3600);
+
 pub(super) fn check(name: &str, pool: &Pool, path: &Path, faults: &mut Vec<Fault>) {
     if let Some(message) = super::name(name) {
         faults.push(path.fault(message));
@@ -19,6 +22,10 @@ pub(super) fn check(name: &str, pool: &Pool, path: &Path, faults: &mut Vec<Fault
         ("upgraded_idle", pool.upgraded_idle),
     ];
     super::not_zero(path, timeouts, faults);
+    if pool.deregistration_delay > LONGEST_DELAY {
+        let message = "must be at most 1h, as an ALB's";
+        faults.push(path.key("deregistration_delay").fault(message));
+    }
     if let Some(check) = &pool.health_check {
         health_check(check, &path.key("health_check"), faults);
     }

@@ -40,6 +40,9 @@ pub struct Pool {
     /// A target that became healthy gets its full part only after this time.
     #[serde(default)]
     pub slow_start: Duration,
+    /// A target that leaves gets no new request, and is shown as draining for this time; at most 1h.
+    #[serde(default = "default::deregistration_delay")]
+    pub deregistration_delay: Duration,
     /// Further tries: connect failures, and idempotent requests on a reused connection that died.
     #[schemars(range(max = 10))]
     #[serde(default = "default::retries")]
@@ -179,6 +182,9 @@ mod default {
     }
     pub(super) fn upgraded_idle() -> Duration {
         Duration::seconds(3600)
+    }
+    pub(super) fn deregistration_delay() -> Duration {
+        Duration::seconds(30)
     }
     pub(super) fn retries() -> u8 {
         1

@@ -247,7 +247,7 @@ prop_compose! {
             tls: tls.map(|(sni, verify)| PoolTls { sni, verify, ca: Some("ca.pem".into()) }),
             connect_timeout: Duration::seconds(1), response_timeout: Duration::seconds(61),
             idle_timeout: Duration(std::time::Duration::from_millis(idle.into())), upgraded_idle: Duration::seconds(3),
-            max_requests: idle, slow_start: Duration::default(), retries, health_check: check, ejection: Default::default(),
+            max_requests: idle, slow_start: Duration::default(), deregistration_delay: Duration::seconds(5), retries, health_check: check, ejection: Default::default(),
         }
     }
 }

@@ -244,6 +244,7 @@ async fn a_reload_moves_the_checks_to_the_new_targets() {
     let mut watch = Watch::start(old.port, &check(&json!({})));
     assert_eq!(watch.next().await, HEALTHY);
     shape(&watch.pools, new.port, &check(&json!({})));
+    assert_eq!(watch.next().await.0, TargetState::Draining);
     let change = watch.change().await;
     assert_eq!(change.status.address.port(), new.port);
     // One connection of the old check may still wait to be accepted; no further one comes.
@@ -352,7 +353,9 @@ fn starts_slowly(first: u64, second: u64) -> bool {
         }
     }
     let now = pool.shared.clock.at(at(second));
-    pool.members[1].target.ramping(now, pool.slow_start)
+    pool.members.load().active[1]
+        .target
+        .ramping(now, pool.slow_start)
 }
 
 #[test]
