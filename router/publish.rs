@@ -7,15 +7,18 @@ use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use config::ids::{PoolId, RouteId};
 use config::snapshot::Snapshot;
 use tokio::time::Instant;
 
+use crate::cap::{Board, Cap, Caps};
 use crate::pool::{Pool, Pools};
 
 /// The snapshot in force.
 pub struct Publisher {
     current: ArcSwap<Published>,
     pools: Arc<Pools>,
+    caps: Arc<Caps>,
 }
 
 /// One snapshot in force, and how many requests still have to be sent by it.
@@ -24,6 +27,8 @@ pub struct Published {
     pub snapshot: Snapshot,
     /// The live state of its pools, by `PoolId`.
     pub pools: Arc<[Arc<Pool>]>,
+    /// The caps of its routes.
+    pub caps: Arc<Board>,
     undecided: AtomicUsize,
 }
 
@@ -38,11 +43,13 @@ pub struct Hold {
 pub struct Older(Vec<Arc<Published>>);
 
 impl Publisher {
-    /// Puts the first snapshot in force, with the pools that were last aligned with a structure.
-    pub fn new(snapshot: Snapshot, pools: Arc<Pools>) -> Self {
+    /// Puts the first snapshot in force, with the pools and caps that were last aligned with a structure.
+    pub fn new(snapshot: Snapshot, pools: Arc<Pools>, caps: Arc<Caps>) -> Self {
+        let published = Published::new(snapshot, pools.current(), caps.current());
         Self {
-            current: ArcSwap::from_pointee(Published::new(snapshot, pools.current())),
+            current: ArcSwap::from_pointee(published),
             pools,
+            caps,
         }
     }
 
@@ -67,9 +74,9 @@ impl Publisher {
 
     /// Puts `snapshot` in force for every request whose header is read from now on; returns the one before.
     ///
-    /// Its structure is the one that the pools were last aligned with.
+    /// Its structure is the one that pools and caps were last aligned with.
     pub fn publish(&self, snapshot: Snapshot) -> Arc<Published> {
-        let published = Published::new(snapshot, self.pools.current());
+        let published = Published::new(snapshot, self.pools.current(), self.caps.current());
         let before = self.current.swap(Arc::new(published));
         fence(Ordering::SeqCst);
         before
@@ -77,10 +84,11 @@ impl Publisher {
 }
 
 impl Published {
-    const fn new(snapshot: Snapshot, pools: Arc<[Arc<Pool>]>) -> Self {
+    const fn new(snapshot: Snapshot, pools: Arc<[Arc<Pool>]>, caps: Arc<Board>) -> Self {
         Self {
             snapshot,
             pools,
+            caps,
             undecided: AtomicUsize::new(0),
         }
     }
@@ -108,6 +116,11 @@ impl Hold {
     /// The live state of its pools, by `PoolId`.
     pub fn pools(&self) -> &[Arc<Pool>] {
         &self.published.pools
+    }
+
+    /// What `route` lets `pool` have; `None` when it is not bounded.
+    pub fn cap(&self, route: RouteId, pool: PoolId) -> Option<&Arc<Cap>> {
+        self.published.caps.cap(route, pool)
     }
 
     /// The decision has been carried out: the head is on its way, or an answer of ours is.
@@ -154,7 +167,11 @@ mod tests {
     use crate::control::fixture;
 
     fn publisher() -> Publisher {
-        Publisher::new(fixture::snapshot(&Live::default()), Arc::default())
+        Publisher::new(
+            fixture::snapshot(&Live::default()),
+            Arc::default(),
+            Arc::default(),
+        )
     }
 
     #[tokio::test(start_paused = true)]

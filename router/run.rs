@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::accept::{self, Bound};
 use crate::admin::{Admin, Phase, Running, Socket};
+use crate::cap::Caps;
 use crate::control::{self, Action, Control, Order, Setup};
 use crate::metrics::Metrics;
 use crate::plane::{Plane, Shared};
@@ -192,6 +193,8 @@ impl Parts {
             .map_err(|fault| StartError::Failed(format!("{}: {}", fault.path, fault.message)))?;
         let pools = Arc::new(Pools::new());
         pools.align(structure);
+        let caps = Arc::new(Caps::default());
+        caps.align(structure);
         let metrics = Arc::new(Metrics::new());
         metrics.watch(Arc::clone(&pools));
         metrics.published(&snapshot);
@@ -199,13 +202,23 @@ impl Parts {
         recorder
             .reconfigure(structure)
             .map_err(|error| failed("access log", error))?;
-        let publisher = Arc::new(Publisher::new(snapshot, Arc::clone(&pools)));
+        let publisher = Arc::new(Publisher::new(
+            snapshot,
+            Arc::clone(&pools),
+            Arc::clone(&caps),
+        ));
         let shared = Shared {
             publisher: Arc::clone(&publisher),
             recorder,
             metrics,
         };
-        let house = Arc::new(Home::new(path, secret, Arc::clone(&pools), shared.clone()));
+        let house = Arc::new(Home::new(
+            path,
+            secret,
+            Arc::clone(&pools),
+            caps,
+            shared.clone(),
+        ));
         let setup = Setup {
             beginning,
             publisher,

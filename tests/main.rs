@@ -24,6 +24,8 @@ mod target_tls;
 mod upgrade;
 // Deadlines and bounds on what a client may do.
 mod limits;
+// How much a pool is asked for: caps, limits, deadlines, further tries, what stands in.
+mod pressure;
 // Changes of the live state under load: in force when answered, nothing lost.
 mod change;
 // The way back: one command, at once, whatever is broken.

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 /// Whom a module of the router may name, besides itself and `config`; `run`, `plane`, `accept` and the command line
 /// put the parts together and are free to name them.
-const MAY: [(&str, &[&str]); 16] = [
+const MAY: [(&str, &[&str]); 17] = [
     ("access_log", &["metrics", "record"]),
     ("admin", &["control", "journal", "state"]),
+    ("cap", &[]),
     ("control", &["journal", "publish", "state"]),
-    ("forward", &["pool", "record"]),
+    ("forward", &["cap", "pool", "record"]),
     ("forwarded", &[]),
     ("hygiene", &["record"]),
     ("identify", &[]),
@@ -34,7 +35,7 @@ const MAY: [(&str, &[&str]); 16] = [
             "stamp",
         ],
     ),
-    ("publish", &["pool"]),
+    ("publish", &["cap", "pool"]),
     ("record", &["access_log", "metrics"]),
     ("respond", &[]),
     ("stamp", &[]),
@@ -42,7 +43,8 @@ const MAY: [(&str, &[&str]); 16] = [
 ];
 
 /// Policies of the request path: plain values and header bytes, never pingora's types.
-const POLICIES: [&str; 11] = [
+const POLICIES: [&str; 12] = [
+    "cap",
     "hygiene",
     "identify",
     "request_id",

@@ -37,6 +37,8 @@ pub enum Reason {
     Flag,
     /// The client's bucket against the weights.
     Weight,
+    /// The chosen canary had as much as it may have: stable served, not charged to the canary.
+    Cap,
     /// The chosen canary could not serve: stable did, charged to the canary.
     Failover,
 }
@@ -47,6 +49,7 @@ impl Reason {
         match self {
             Self::Flag => "flag",
             Self::Weight => "weight",
+            Self::Cap => "cap",
             Self::Failover => "failover",
         }
     }

@@ -9,7 +9,7 @@ use crate::decision::{Choice, Sticky};
 use crate::facts::Facts;
 use crate::ids::{PoolId, RouteId};
 use crate::matching::Request;
-use crate::model::StickyMode;
+use crate::model::{self, StickyMode};
 use crate::partition::{self, Room};
 use crate::snapshot::{Route, Snapshot};
 
@@ -28,7 +28,7 @@ pub struct Explanation {
 /// One step of a decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Step {
-    /// What was asked: `host`, `partition`, `route`, `flag`, `id`, `bucket` or `weight`.
+    /// What was asked: `host`, `partition`, `route`, `flag`, `id`, `bucket`, `weight` or `cap`.
     pub name: &'static str,
     /// What was found.
     pub text: String,
@@ -79,6 +79,7 @@ pub fn explain(snapshot: &Snapshot, facts: &Facts<'_>) -> Explanation {
         steps.id(route, facts, choice);
         steps.bucket(snapshot, route, choice);
         steps.weight(snapshot, route, choice);
+        steps.cap(snapshot, route, choice);
     }
     let partition = snapshot.partition_name(decision.partition).to_string();
     Explanation {
@@ -249,6 +250,34 @@ impl Steps {
             None => format!("; the client goes to `{by_weight}`"),
         });
         self.add("weight", text);
+    }
+
+    fn cap(&mut self, snapshot: &Snapshot, route: &Route, choice: &Choice) {
+        if choice.pool == route.stable || !route.pools.contains(&choice.pool) {
+            return;
+        }
+        let Some(bounds) = bounds(&route.settings.cap) else {
+            return;
+        };
+        let name = |id: PoolId| &snapshot.pool(id).name;
+        let (canary, stable) = (name(choice.pool), name(route.stable));
+        let text = format!(
+            "`{canary}` gets {bounds} from this router; what is over goes to `{stable}` with reason `cap`"
+        );
+        self.add("cap", text);
+    }
+}
+
+/// What `written` bounds, in words; `None` when it bounds nothing.
+fn bounds(written: &model::Cap) -> Option<String> {
+    let (rps, concurrent) = (written.max_rps, written.max_concurrent);
+    match (rps, concurrent) {
+        (0, 0) => None,
+        (rps, 0) => Some(format!("at most {rps} requests a second")),
+        (0, concurrent) => Some(format!("at most {concurrent} requests at a time")),
+        (rps, concurrent) => Some(format!(
+            "at most {rps} requests a second and {concurrent} at a time"
+        )),
     }
 }
 

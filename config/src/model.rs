@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use pool::{Balance, Ejection, HealthCheck, Pool, PoolTls, Target};
 pub use route::{
-    Failover, Flag, Match, Pattern, QueryCondition, QueryValue, Route, SameSite, Sticky,
+    Cap, Failover, Flag, Match, Pattern, QueryCondition, QueryValue, Route, SameSite, Sticky,
     StickyMode, Values,
 };
 pub use server::{Admin, Forwarded, ForwardedMode, Limits, Role, Server, Timeouts, Token};

@@ -231,6 +231,7 @@ mod tests {
                 "[routes.match]",
                 "[routes.sticky]",
                 "[[routes.flags]]",
+                "[routes.cap]",
                 "[[access_log]]",
             ]
         );

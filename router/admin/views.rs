@@ -1,6 +1,7 @@
 //! Calls that only look.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
@@ -70,6 +71,8 @@ pub(super) struct RouteView {
     cohort: String,
     /// Largest rise of a canary in one change, in percent points; 0 means any.
     max_step: f64,
+    /// What each canary gets at most; none.
+    cap: Option<CapView>,
     /// When it was changed last.
     pub(super) since: Option<String>,
     /// By whom.
@@ -87,6 +90,26 @@ pub(super) struct Shares {
     users: BTreeMap<String, Option<f64>>,
     /// Of requests since then.
     requests: BTreeMap<String, Option<f64>>,
+}
+
+/// What each canary of a route gets at most from this router, and has now.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct CapView {
+    /// Requests a second; 0 means no limit.
+    max_rps: u32,
+    /// Requests at a time; 0 means no limit.
+    max_concurrent: u32,
+    /// By canary.
+    canaries: BTreeMap<String, CanaryView>,
+}
+
+/// A canary under a cap.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct CanaryView {
+    /// Requests it has.
+    in_flight: u32,
+    /// Requests it may get at once, as far as `max_rps` goes; none without it.
+    tokens: Option<u32>,
 }
 
 /// One pool.
@@ -207,6 +230,7 @@ fn view(admin: &Admin, standing: &Standing, route: &model::Route) -> Option<Rout
         share: shares(admin, route, live),
         cohort: route.cohort.clone(),
         max_step: route.max_step,
+        cap: cap(admin, &route.name),
         since: text(|touch| &touch.time),
         actor: text(|touch| &touch.actor),
         reason: touch.and_then(|touch| touch.reason.clone()),
@@ -228,6 +252,27 @@ fn shares(admin: &Admin, route: &model::Route, live: &LiveRoute) -> Shares {
             .map(|pool| (pool.clone(), of(pool).and_then(|share| share.requests)))
             .collect(),
     }
+}
+
+fn cap(admin: &Admin, route: &str) -> Option<CapView> {
+    let published = admin.control.snapshot();
+    let structure = &published.snapshot.structure;
+    let caps = published.caps.of(structure.route_named(route)?.id);
+    let (_, first) = caps.first()?;
+    let now = Instant::now();
+    let canaries = caps.iter().map(|(pool, cap)| {
+        let name = published.snapshot.pool(*pool).name.to_string();
+        let view = CanaryView {
+            in_flight: cap.in_flight(),
+            tokens: cap.tokens(now),
+        };
+        (name, view)
+    });
+    Some(CapView {
+        max_rps: first.max_rps(),
+        max_concurrent: first.max_concurrent(),
+        canaries: canaries.collect(),
+    })
 }
 
 fn pools(admin: &Admin, standing: &Standing) -> Vec<PoolView> {

@@ -33,9 +33,27 @@ pub(super) struct Route {
     pub(super) owner: String,
     pub(super) state: String,
     pub(super) share: Share,
+    pub(super) cap: Option<Cap>,
     pub(super) since: Option<String>,
     pub(super) actor: Option<String>,
     pub(super) reason: Option<String>,
+}
+
+/// What a route's canaries get at most, and have.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Cap {
+    pub(super) max_rps: u64,
+    pub(super) max_concurrent: u64,
+    pub(super) canaries: indexed::Map<Canary>,
+}
+
+/// A canary under a cap.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Canary {
+    pub(super) in_flight: u64,
+    pub(super) tokens: Option<u64>,
 }
 
 /// What a route's pools should get and do get.

@@ -105,6 +105,7 @@ pub(crate) fn rig_at_rest(folder: TempDir, written: Value) -> (Rig, Run) {
     let publisher = Arc::new(Publisher::new(
         compile(structure, &beginning.live),
         Arc::default(),
+        Arc::default(),
     ));
     let file = Arc::new(Mutex::new(Ok(written)));
     let observed = Arc::<Mutex<Vec<String>>>::default();

@@ -3,7 +3,6 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use config::decision::Reason;
 use http::{Method, StatusCode, header};
 use pingora_error::Result;
 use pingora_http::ResponseHeader;
@@ -90,11 +89,7 @@ impl Exchange {
             .and_then(|flag| route.settings.flags.get(usize::from(flag.0)));
         if flag.is_some_and(|flag| flag.reveal) {
             let pool = &snapshot.pool(journey.serving()).name;
-            let reason = if journey.switched_from().is_some() {
-                Reason::Failover
-            } else {
-                choice.reason
-            };
+            let reason = journey.stood_in().unwrap_or(choice.reason);
             let value = format!(
                 "route={}; pool={pool}; reason={}",
                 route.name,

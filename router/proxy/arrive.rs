@@ -75,7 +75,8 @@ impl Exchange {
         let decision = snapshot.decide(&facts);
         self.journey = decision.choice.map(|choice| {
             let route = snapshot.route(choice.route);
-            Journey::new(choice.pool, route.stable, route.settings.failover)
+            let cap = self.hold.cap(choice.route, choice.pool).cloned();
+            Journey::new(choice.pool, route.stable, route.settings.failover, cap)
         });
         self.decision = Some(decision);
     }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use config::decision::{Choice, Decision, Reason};
+use config::decision::{Choice, Decision};
 
 use super::tunnel::Gate;
 use crate::accept::Wire;
@@ -116,10 +116,10 @@ impl Exchange {
 fn served(decision: Option<Decision>, journey: Option<&Journey>) -> Option<Decision> {
     let mut decision = decision?;
     if let (Some(choice), Some(journey)) = (decision.choice.as_mut(), journey)
-        && journey.switched_from().is_some()
+        && let Some(reason) = journey.stood_in()
     {
         choice.pool = journey.serving();
-        choice.reason = Reason::Failover;
+        choice.reason = reason;
     }
     Some(decision)
 }

@@ -82,13 +82,8 @@ impl Exchange {
         let partition = snapshot.partition_value(decision.partition).clone();
         headers.insert(snapshot.partition_header().clone(), partition);
         headers.insert(POOL, snapshot.pool(journey.serving()).value.clone());
-        let failed_over = journey.switched_from().is_some();
-        let reason = if failed_over {
-            "failover"
-        } else {
-            choice.reason.as_str()
-        };
-        headers.insert(REASON, HeaderValue::from_static(reason));
+        let reason = journey.stood_in().unwrap_or(choice.reason);
+        headers.insert(REASON, HeaderValue::from_static(reason.as_str()));
     }
 
     /// Our cookie is nobody else's business; all other cookies stay byte for byte.

@@ -15,6 +15,7 @@ use config::snapshot::{Snapshot, Structure};
 use serde_json::Value;
 use tokio::sync::broadcast;
 
+use crate::cap::Caps;
 use crate::control::{Control, Health, House, Invalid, Notice, Observation, Share, TargetView};
 use crate::plane::Shared;
 use crate::pool::{Pools, TargetChange, TargetStatus};
@@ -69,15 +70,23 @@ pub(super) struct Home {
     path: PathBuf,
     secret: Secret,
     pools: Arc<Pools>,
+    caps: Arc<Caps>,
     shared: Shared,
 }
 
 impl Home {
-    pub(super) fn new(path: &Path, secret: Secret, pools: Arc<Pools>, shared: Shared) -> Self {
+    pub(super) fn new(
+        path: &Path,
+        secret: Secret,
+        pools: Arc<Pools>,
+        caps: Arc<Caps>,
+        shared: Shared,
+    ) -> Self {
         Self {
             path: path.to_owned(),
             secret,
             pools,
+            caps,
             shared,
         }
     }
@@ -108,6 +117,7 @@ impl House for Home {
 
     fn applied(&self, structure: &Structure) -> Vec<String> {
         self.pools.align(structure);
+        self.caps.align(structure);
         match self.shared.recorder.reconfigure(structure) {
             Ok(()) => Vec::new(),
             Err(error) => vec![format!("access logs stay as they were: {error}")],

@@ -1,11 +1,12 @@
 //! STORES: payments, two implementations side by side.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use super::pair;
-use crate::support::{File, Kanaria, Load, Stub, get, request, share_z, sized, volley};
+use crate::support::{File, Kanaria, Load, Stub, get, long, request, share_z, sized, volley};
 
 /// Each payment arrives at most once anywhere, during changes and target deaths; failures are the injected ones.
 #[test]
@@ -51,6 +52,63 @@ fn field_stores_1() {
     assert_eq!(lost, 0);
     // Only what was in flight at, or on a pooled connection to, the target that died.
     assert!(failed <= sized(2, 5) * 6, "{failed}");
+}
+
+/// The canary's share is more than its cap: it never sees more in a second than the rate and one bucket, whatever is
+/// reloaded and changed meanwhile; the rest goes to the old side without an error.
+#[test]
+fn field_stores_10() {
+    const RATE: usize = 50;
+    let (ec2, ecs) = pair();
+    let weights = if long() { [90, 10] } else { [50, 50] };
+    let file = File::split(
+        &ec2,
+        &ecs,
+        &format!("ec2 = {}, ecs = {}", weights[0], weights[1]),
+    )
+    .route(&format!("cap.max_rps = {RATE}"));
+    let kanaria = Kanaria::start(&file);
+    let rate = sized(500, 2000);
+    let load = Load::start(kanaria.public, sized(5, 16), rate);
+    let began = Instant::now();
+    for _ in 0..sized(4, 20) {
+        load.pass(rate / 2);
+        kanaria.signal(Signal::HUP);
+        kanaria.admin.set_web(weights[0] + 1, weights[1]);
+    }
+    let shots = load.stop();
+    let took = began.elapsed();
+    let failed = shots.iter().filter(|shot| shot.status != 200).count();
+    let arrivals: Vec<_> = ecs.seen().iter().map(|seen| seen.at).collect();
+    let within_a_second = |from: &Instant| {
+        let second = arrivals.iter().filter(|at| *at >= from);
+        second
+            .take_while(|at| **at - *from < Duration::from_secs(1))
+            .count()
+    };
+    let most = arrivals.iter().map(within_a_second).max().unwrap_or(0);
+    let all = RATE + (RATE as f64 * took.as_secs_f64()) as usize;
+    let offered = shots.len() as u32 * weights[1] / (weights[0] + weights[1]);
+    println!(
+        "canary offered about {offered} in {took:?}: {} arrived, bound {all}; in one second {most}, bound {}; {failed} errors",
+        arrivals.len(),
+        2 * RATE
+    );
+    assert_eq!(failed, 0);
+    // One more may be on its way at either end.
+    assert!(most <= 2 * RATE + 1, "{most}");
+    assert!(arrivals.len() <= all + 1 && arrivals.len() >= all * 9 / 10);
+    let log = kanaria.log_of(shots.len());
+    let over = log.iter().filter(|line| line["reason"] == "cap").count();
+    assert!(log.iter().all(|line| line["reason"] != "failover"));
+    let counted = kanaria
+        .admin
+        .metric("kanaria_pool_switches_total", &["cause=\"cap\""]);
+    assert_eq!(counted, over as f64);
+    assert_eq!(
+        log.iter().filter(|line| line["pool"] == "ecs").count(),
+        arrivals.len()
+    );
 }
 
 /// QA reaches any pool, also one outside the split, by a flag from allowed addresses. Signed flags come later.

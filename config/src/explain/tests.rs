@@ -44,6 +44,22 @@ fn a_new_client_with_a_flag() {
 }
 
 #[test]
+fn a_canary_with_a_cap() {
+    let site = "[[routes]]\nname = 'web'\nstable = 'ec2'\nweights = { ec2 = 0, ecs = 1 }\ncap = { max_rps = 50, max_concurrent = 8 }";
+    let snapshot = snapshot(site);
+    let explanation = explain(&snapshot, &Sent::read("GET a.example/").facts());
+    let last = explanation.steps.last().unwrap();
+    assert_eq!(
+        (last.name, last.text.as_str()),
+        (
+            "cap",
+            "`ecs` gets at most 50 requests a second and 8 at a time from this router; \
+             what is over goes to `ec2` with reason `cap`"
+        )
+    );
+}
+
+#[test]
 fn a_client_known_by_a_key() {
     insta::assert_snapshot!(told(
         "GET a/\nx-blog-domain-partition: blogs\n@trusted\nx-user: 1\ncookie: kanaria=x"

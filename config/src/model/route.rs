@@ -38,6 +38,9 @@ pub struct Route {
     /// Ways to a pool that beat the weights.
     #[serde(default)]
     pub flags: Vec<Flag>,
+    /// Bounds of what each canary gets; what is over goes to `stable`, with reason `cap`.
+    #[serde(default)]
+    pub cap: Cap,
 }
 
 fn default_cohort() -> String {
@@ -200,6 +203,17 @@ pub struct Flag {
     /// Flagged clients get the response header `kanaria-decision`.
     #[serde(default = "default_reveal")]
     pub reveal: bool,
+}
+
+/// Bounds of what each canary of the route gets from one router; what is over goes to `stable`, with reason `cap`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cap {
+    /// Requests a second, flagged ones and retries among them, after a bucket of one second's worth; 0 means no limit.
+    #[schemars(range(max = 1_000_000))]
+    pub max_rps: u32,
+    /// Requests at the same time, open WebSockets among them; 0 means no limit.
+    pub max_concurrent: u32,
 }
 
 fn default_reveal() -> bool {

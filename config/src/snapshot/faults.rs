@@ -134,6 +134,18 @@ fn weights_can_be_carried_out() {
 }
 
 #[test]
+fn a_cap_needs_a_canary() {
+    let fault = (
+        "routes[0].cap",
+        "the route has no canary to bound; name one in `weights`, 0 is allowed",
+    );
+    check_route("cap.max_rps = 5", &[fault]);
+    check_route("weights = { ec2 = 1 }\ncap.max_concurrent = 5", &[fault]);
+    check_route("cap.max_rps = 0", &[]);
+    check_route("weights = { ec2 = 1, ecs = 0 }\ncap.max_rps = 5", &[]);
+}
+
+#[test]
 fn matches_name_what_exists() {
     check_route(
         "match = { partition = ['blog', 'main'], listener = 'outer', host = [] }",

@@ -57,6 +57,7 @@ impl<'a> Scope<'a> {
         let stable = faults.check(&path.key("stable"), self.pool(&written.stable));
         let initial = self.initial(written, stable, path, faults);
         let (stable, initial) = (stable?, initial?);
+        check_cap(written.cap, &initial, &path.key("cap"), faults);
         Some(Route {
             id: RouteId(u32::try_from(position).ok()?),
             name: written.name.as_str().into(),
@@ -175,6 +176,16 @@ fn check_max_step(max_step: f64, path: &Path, faults: &mut Faults) {
         let message =
             format!("max_step {max_step} is not a number of percent points from 0 to 100");
         faults.add(path, message);
+    }
+}
+
+/// Only canaries are bounded, so without one the table would do nothing.
+fn check_cap(cap: model::Cap, split: &Split, path: &Path, faults: &mut Faults) {
+    if cap != model::Cap::default() && split.weights.len() < 2 {
+        faults.add(
+            path,
+            "the route has no canary to bound; name one in `weights`, 0 is allowed",
+        );
     }
 }
 

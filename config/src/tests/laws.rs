@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use super::{loaded, read};
 use crate::digest::digest;
 use crate::model::{
-    AccessLog, Balance, Config, Failover, Flag, HealthCheck, LogFormat, Match, OnFull, Pattern,
-    Pool, PoolTls, QueryCondition, QueryValue, Route, SameSite, Sticky, StickyMode, Target, Values,
-    indexed,
+    AccessLog, Balance, Cap, Config, Failover, Flag, HealthCheck, LogFormat, Match, OnFull,
+    Pattern, Pool, PoolTls, QueryCondition, QueryValue, Route, SameSite, Sticky, StickyMode,
+    Target, Values, indexed,
 };
 use crate::units::{Duration, Size};
 
@@ -219,10 +219,11 @@ prop_compose! {
         flags in vec(flag(), 0..2),
         keys in vec(text(), 0..2),
         max_age in 0u64..36_500,
+        cap in (0..=1_000_000u32, any::<u32>()).prop_map(|(max_rps, max_concurrent)| Cap { max_rps, max_concurrent }),
     ) -> Route {
         let sticky = Sticky { mode: StickyMode::Off, same_site: SameSite::Strict, max_age: Duration::seconds(max_age), keys, ..Sticky::default() };
         let weights = indexed::Map(weights.into_iter().collect());
-        Route { name, matches, stable, weights, cohort: "c".into(), failover: Failover::None, max_step, sticky, flags }
+        Route { name, matches, stable, weights, cohort: "c".into(), failover: Failover::None, max_step, sticky, flags, cap }
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::answers::{Pool, Route, Status, share_of};
+use super::super::answers::{Cap, Pool, Route, Status, share_of};
 use super::super::execute::Surroundings;
 use super::super::offline::{command, pretty};
 use super::super::table::{Table, cut};
@@ -83,6 +83,9 @@ fn one(route: &Route, pools: &[Pool], surroundings: &Surroundings) -> String {
     }
     let mut text = format!("{}\n", headline(route, surroundings));
     text.push_str(&table.print(surroundings.width));
+    if let Some(cap) = &route.cap {
+        text.push_str(&format!("{}\n", capped(cap)));
+    }
     let set = set_by(route, surroundings);
     text.push_str(&match surroundings.width {
         Some(width) => cut(&set, width),
@@ -107,6 +110,33 @@ fn headline(route: &Route, surroundings: &Surroundings) -> String {
         }
         _ => format!("{name}   {state}"),
     }
+}
+
+/// What canaries get at most, and what they have.
+fn capped(cap: &Cap) -> String {
+    let mut bounds = Vec::new();
+    if cap.max_rps > 0 {
+        bounds.push(format!("{} requests/s", cap.max_rps));
+    }
+    if cap.max_concurrent > 0 {
+        bounds.push(format!("{} at a time", cap.max_concurrent));
+    }
+    let canaries = cap.canaries.iter().map(|(name, canary)| {
+        let tokens = canary
+            .tokens
+            .map(|tokens| format!(", {tokens} of {} tokens left", cap.max_rps));
+        format!(
+            "; {} has {} in flight{}",
+            clean(name),
+            canary.in_flight,
+            tokens.unwrap_or_default()
+        )
+    });
+    format!(
+        "  cap {}{}",
+        bounds.join(", "),
+        canaries.collect::<String>()
+    )
 }
 
 /// Whose the weights are, since when and why.
