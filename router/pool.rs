@@ -7,26 +7,32 @@
 
 mod balance;
 mod ejection;
+mod eligible;
 pub mod health;
+mod lease;
 mod members;
 mod registry;
 mod roster;
+mod rotation;
 mod status;
 mod target;
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use tokio::sync::broadcast;
 
-use members::Members;
+use eligible::Eligible;
+pub use lease::{Failure, Lease};
+use members::{Member, Members};
 pub use registry::Pools;
+use rotation::Rotation;
 pub use status::{TargetChange, TargetState, TargetStatus};
 
-use target::{Clock, Target, Use};
+use target::{Clock, Target};
 
 /// One group of targets, as one file shapes it.
 #[derive(Debug)]
@@ -46,7 +52,12 @@ pub struct Pool {
 struct Shared {
     clock: Clock,
     in_flight: AtomicU32,
-    rotation: AtomicU64,
+    /// Turns taken so far.
+    turn: AtomicU64,
+    /// Changes of targets' states so far.
+    version: AtomicU64,
+    /// Whether somebody is just looking who is eligible.
+    looking: AtomicBool,
     ejecting: Mutex<()>,
     changes: broadcast::Sender<TargetChange>,
 }
@@ -60,29 +71,6 @@ pub enum NoTarget {
     Full,
     /// No target is usable, or every usable one has been tried.
     Unhealthy,
-}
-
-/// How a request failed at a target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// It closed or reset the connection before its answer was complete.
-    Closed,
-    /// No connection, for another reason than a refusal.
-    Connect,
-    /// The connection was refused: nobody listens.
-    Refused,
-    /// It answered 502, 503 or 504.
-    Status(u16),
-    /// No connection or no answer in time.
-    Timeout,
-}
-
-/// A request's place at a target; dropping it gives the place back.
-#[derive(Debug)]
-pub struct Lease {
-    pool: Arc<Pool>,
-    target: Arc<Target>,
-    started: u64,
 }
 
 impl Pool {
@@ -101,18 +89,24 @@ impl Pool {
     /// A tried target is never picked again. Drop the lease of a failed try before asking for the next one.
     pub fn pick(self: &Arc<Self>, tried: &[SocketAddr], now: Instant) -> Result<Lease, NoTarget> {
         let now = self.shared.clock.at(now);
-        let members = self.members.load();
-        let best = members
-            .targets()
-            .filter(|target| !tried.contains(&target.address))
-            .map(|target| target.usable(now))
-            .max();
-        match best {
+        let members = self.members_at(now);
+        let Eligible {
+            rotation,
+            condition,
+            ..
+        } = &members.eligible;
+        let is_usable =
+            |target: &Target| target.usable(now) >= *condition && !tried.contains(&target.address);
+        let next = self.next(&members, rotation, now, is_usable);
+        let next = next.or_else(|| {
+            let from = self.shared.turn.load(Ordering::Relaxed);
+            // Where nobody is eligible there is nobody to look for.
+            (rotation.len() > 0).then(|| members.best(from, tried, now))?
+        });
+        match next {
             None if members.active.is_empty() => Err(NoTarget::Empty),
-            None | Some(Use::Out) => Err(NoTarget::Unhealthy),
-            Some(best) => self.lease(&members, now, |target| {
-                !tried.contains(&target.address) && target.usable(now) == best
-            }),
+            None => Err(NoTarget::Unhealthy),
+            Some(target) => self.lease(target, now),
         }
     }
 
@@ -122,12 +116,16 @@ impl Pool {
         tried: &[SocketAddr],
         now: Instant,
     ) -> Result<Lease, NoTarget> {
-        let members = self.members.load();
-        if members.active.is_empty() {
-            return Err(NoTarget::Empty);
-        }
         let now = self.shared.clock.at(now);
-        self.lease(&members, now, |target| !tried.contains(&target.address))
+        let members = self.members.load();
+        let is_untried = |target: &Target| !tried.contains(&target.address);
+        let next = self.next(&members, &members.rotation, now, is_untried);
+        let next = next.or_else(|| members.targets().find(|target| is_untried(target)));
+        match next {
+            None if members.active.is_empty() => Err(NoTarget::Empty),
+            None => Err(NoTarget::Unhealthy),
+            Some(target) => self.lease(target, now),
+        }
     }
 
     /// Requests in flight at all targets.
@@ -159,59 +157,62 @@ impl Pool {
         status::all(&self.members.load(), now, &self.shared.clock)
     }
 
-    fn lease(
-        self: &Arc<Self>,
-        members: &Members,
+    /// The members of this moment. Who is eligible is looked up anew when that is due, by one request at a time: it
+    /// takes some 50 ns a target and the one allocation on the path of a request; the others go on with what they have.
+    fn members_at(&self, now: u64) -> Guard<Arc<Members>> {
+        let members = self.members.load();
+        let version = self.shared.version();
+        if !members.eligible.is_stale(version, now)
+            || self.shared.looking.swap(true, Ordering::Acquire)
+        {
+            return members;
+        }
+        let looked_at = Arc::new(members.looked_at(version, now));
+        // If the members were swapped meanwhile, those are looked at already.
+        self.members.compare_and_swap(&members, looked_at);
+        self.shared.looking.store(false, Ordering::Release);
+        self.members.load()
+    }
+
+    /// The target that comes next in `rotation` among those that `is_candidate` admits.
+    fn next<'a>(
+        &self,
+        members: &'a Members,
+        rotation: &Rotation,
         now: u64,
-        candidate: impl Fn(&Target) -> bool,
-    ) -> Result<Lease, NoTarget> {
+        is_candidate: impl Fn(&Target) -> bool,
+    ) -> Option<&'a Arc<Target>> {
+        let takes = |position: usize| {
+            let target = &members.active[position].target;
+            is_candidate(target) && target.takes_turn(now, self.slow_start)
+        };
+        let busier = |one: usize, other: usize| {
+            let [one, other] = [one, other].map(|position| &members.active[position]);
+            let part = |member: &Member| {
+                u64::from(member.weight) * u64::from(member.target.permille(now, self.slow_start))
+            };
+            let in_flight =
+                |member: &Member| u64::from(member.target.in_flight.load(Ordering::Relaxed));
+            in_flight(one) * part(other) > in_flight(other) * part(one)
+        };
+        let turn = &self.shared.turn;
+        let next = balance::next(self.settings.balance, rotation, turn, takes, busier);
+        next.map(|position| &members.active[position].target)
+    }
+
+    fn lease(self: &Arc<Self>, target: &Arc<Target>, now: u64) -> Result<Lease, NoTarget> {
         let limit = self.settings.max_requests;
         let before = self.shared.in_flight.fetch_add(1, Ordering::Relaxed);
         if limit > 0 && before >= limit {
             self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
             return Err(NoTarget::Full);
         }
-        let Some(member) = balance::choose(self, members, now, candidate) else {
-            self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
-            return Err(NoTarget::Unhealthy);
-        };
-        member.target.in_flight.fetch_add(1, Ordering::Relaxed);
+        target.in_flight.fetch_add(1, Ordering::Relaxed);
         Ok(Lease {
             pool: Arc::clone(self),
-            target: Arc::clone(&member.target),
+            target: Arc::clone(target),
             started: now,
         })
-    }
-
-    /// Takes `target` out if the rule says so. Failures are rare, so this may lock.
-    fn eject(&self, target: &Target, now: u64, refused: bool) {
-        let _one_at_a_time = self
-            .shared
-            .ejecting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if target.ejected(now) {
-            return;
-        }
-        let members = self.members.load();
-        let out = members.targets().filter(|t| t.ejected(now)).count();
-        if !refused && !self.ejection.allows_one_more(out, members.active.len()) {
-            return;
-        }
-        target.eject(now, &self.ejection, refused);
-        if self.ramps_after_return(&members, target, now) {
-            target.slow_from(target.ejected_until());
-        }
-        self.announce(target, now);
-    }
-
-    /// Whether slow start applies to `target` when it comes back: not when nobody else carries the load.
-    fn ramps_after_return(&self, members: &Members, target: &Target, now: u64) -> bool {
-        self.slow_start > 0
-            && members
-                .targets()
-                .filter(|other| other.address != target.address)
-                .any(|other| other.up(now) && !other.ramping(now, self.slow_start))
     }
 
     /// Tells whoever listens if the state of `target`, a member, is another than the one told last.
@@ -228,6 +229,7 @@ impl Pool {
 
     fn tell(&self, status: TargetStatus, target: &Target) {
         if target.announces(status.state) {
+            self.shared.version.fetch_add(1, Ordering::AcqRel);
             // Nobody listening is no fault.
             let _ = self.shared.changes.send(TargetChange {
                 pool: Arc::clone(&self.name),
@@ -237,45 +239,9 @@ impl Pool {
     }
 }
 
-impl Lease {
-    /// Where the request goes.
-    pub fn address(&self) -> SocketAddr {
-        self.target.address
-    }
-
-    /// The target answered `status`, in full or at least its head. 502 to 504 count as a failure.
-    pub fn succeeded(&self, status: u16) {
-        if (502..=504).contains(&status) {
-            return self.failed(Failure::Status(status));
-        }
-        if self.target.succeeded(self.started) {
-            self.pool.announce(&self.target, self.started);
-        }
-    }
-
-    /// The request failed at the target. Failures are rare enough to look at the clock here.
-    pub fn failed(&self, failure: Failure) {
-        self.failed_at(failure, Instant::now());
-    }
-
-    fn failed_at(&self, failure: Failure, now: Instant) {
-        let rule = &self.pool.ejection;
-        if !rule.on() {
-            return;
-        }
-        let refused = failure == Failure::Refused;
-        let failures = self.target.count_failure();
-        if refused || failures >= rule.failures {
-            let now = self.pool.shared.clock.at(now);
-            self.pool.eject(&self.target, now, refused);
-        }
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.target.in_flight.fetch_sub(1, Ordering::Relaxed);
-        self.pool.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+impl Shared {
+    fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
     }
 }
 

@@ -1,138 +1,86 @@
-//! Which of several targets comes next. No state but the places in the rotation; chance comes from the thread's generator.
+//! Which of several targets comes next. Chance comes from a generator of the thread's own; what is shared is one counter.
 
-use std::cmp::Ordering as Order;
-use std::sync::atomic::Ordering;
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use config::model::Balance;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 
-use super::Pool;
-use super::members::{Member, Members};
-use super::target::Target;
+use super::rotation::Rotation;
 
-/// One turn of a target of weight 1, in the rotation's own time. At 10,000 picks a second of a lone target it lasts 50 years.
-const TURN: u64 = 1 << 20;
+/// So many turns may pass by targets that cannot take them. With half of them out it fails once in four billion picks;
+/// then, or when there is nobody else, whoever asks has to look at all of them.
+const TURNS: usize = 32;
+/// So many draws for a second target that is not the first.
+const DRAWS: usize = 3;
 
-/// A reading of the rotation before anybody was picked; not 0, so that half a turn back is still a place.
-pub(super) const START: u64 = TURN * 2000;
-
-/// The member that comes next among those whose target `candidate` admits.
-pub(super) fn choose<'a>(
-    pool: &Pool,
-    members: &'a Members,
-    now: u64,
-    candidate: impl Fn(&Target) -> bool,
-) -> Option<&'a Member> {
-    let candidate = |member: &Member| candidate(&member.target);
-    let members = &members.active;
-    let position = match pool.settings.balance {
-        Balance::LeastRequests => less_busy(pool, members, now, &candidate),
-        Balance::Random => any(pool, members, now, &candidate, draw),
-        Balance::RoundRobin => in_turn(pool, members, now, &candidate),
-    };
-    Some(&members[position?])
+thread_local! {
+    /// Balancing is no secret, so a small and fast generator will do.
+    static CHANCE: RefCell<SmallRng> = RefCell::new(SmallRng::from_os_rng());
 }
 
-/// Where a target enters a rotation that stands at `rotation`, so that its first turn comes after half its interval.
-pub(super) fn entry(rotation: u64, weight: u32) -> u64 {
-    rotation.saturating_sub(TURN / u64::from(weight.max(1)) / 2)
-}
-
-/// Smooth weighted rotation without a lock: each target has a next turn, one interval after its last, an interval
-/// being the inverse of its weight; the earliest comes next. A target that was away does not catch up: its turn is
-/// never earlier than the pool's last.
-fn in_turn(
-    pool: &Pool,
-    members: &[Member],
-    now: u64,
-    candidate: &impl Fn(&Member) -> bool,
+/// The position that comes next in `rotation`; `turn` counts the turns that were taken.
+///
+/// `takes` says whether a target takes the turn that is offered to it, `busier` whether the first is the busier of two.
+pub(super) fn next(
+    balance: Balance,
+    rotation: &Rotation,
+    turn: &AtomicU64,
+    takes: impl Fn(usize) -> bool,
+    busier: impl Fn(usize, usize) -> bool,
 ) -> Option<usize> {
-    loop {
-        let rotation = pool.shared.rotation.load(Ordering::Acquire);
-        let turn = |(position, member): (usize, &Member)| {
-            let last = member.target.rotated.load(Ordering::Acquire);
-            let next = (last + interval(member, pool, now)).max(rotation);
-            (next, position, last)
-        };
-        let (next, position, last) = members
-            .iter()
-            .enumerate()
-            .filter(|(_, member)| candidate(member))
-            .map(turn)
-            .min()?;
-        let rotated = &members[position].target.rotated;
-        let taken = rotated.compare_exchange(last, next, Ordering::AcqRel, Ordering::Acquire);
-        // Who loses the race looks again: somebody else took the turn, so the loop moves on.
-        if taken.is_ok() {
-            pool.shared.rotation.fetch_max(next, Ordering::AcqRel);
-            return Some(position);
-        }
-    }
-}
-
-/// The less busy of two random ones, in relation to their weights; of two equally busy ones the one drawn first.
-fn less_busy(
-    pool: &Pool,
-    members: &[Member],
-    now: u64,
-    candidate: &impl Fn(&Member) -> bool,
-) -> Option<usize> {
-    let first = any(pool, members, now, candidate, draw)?;
-    let one = &members[first];
-    let is_other =
-        |member: &Member| member.target.address != one.target.address && candidate(member);
-    let Some(second) = any(pool, members, now, &is_other, draw) else {
-        return Some(first);
-    };
-    let other = &members[second];
-    let load = |member: &Member, against: &Member| {
-        u64::from(member.target.in_flight.load(Ordering::Relaxed)) * part(against, pool, now)
-    };
-    match load(one, other).cmp(&load(other, one)) {
-        Order::Greater => Some(second),
-        Order::Equal | Order::Less => Some(first),
-    }
-}
-
-/// A random one, in proportion to the weights.
-fn any(
-    pool: &Pool,
-    members: &[Member],
-    now: u64,
-    candidate: &impl Fn(&Member) -> bool,
-    draw: impl FnOnce(u64) -> u64,
-) -> Option<usize> {
-    let candidates = || {
-        let admitted = members.iter().enumerate();
-        admitted.filter(|(_, member)| candidate(member))
-    };
-    let total = candidates()
-        .map(|(_, member)| part(member, pool, now))
-        .sum();
-    if total == 0 {
+    if rotation.len() == 0 {
         return None;
     }
-    let mut left = draw(total);
-    let mut last = None;
-    for (position, member) in candidates() {
-        last = Some(position);
-        let part = part(member, pool, now);
-        if left < part {
-            break;
+    match balance {
+        Balance::RoundRobin => in_turn(rotation, turn, takes),
+        Balance::Random => any(rotation, takes),
+        Balance::LeastRequests => {
+            let first = any(rotation, &takes)?;
+            let second = another(rotation, first, &takes);
+            second
+                .filter(|&second| busier(first, second))
+                .or(Some(first))
         }
-        left -= part;
     }
-    // The set may change between the two looks; then the last one seen will do.
-    last
 }
 
-fn part(member: &Member, pool: &Pool, now: u64) -> u64 {
-    u64::from(member.weight) * member.target.permille(now, pool.slow_start)
+/// Whoever the counter points at. A turn that is not taken is the next one's, so the shares of the others stay exact.
+fn in_turn(rotation: &Rotation, turn: &AtomicU64, takes: impl Fn(usize) -> bool) -> Option<usize> {
+    (0..TURNS)
+        .filter_map(|_| rotation.turn(turn.fetch_add(1, Ordering::Relaxed)))
+        .find(|&position| takes(position))
 }
 
-fn interval(member: &Member, pool: &Pool, now: u64) -> u64 {
-    TURN * 1000 / part(member, pool, now)
+/// A random turn, so in proportion to the weights.
+fn any(rotation: &Rotation, takes: impl Fn(usize) -> bool) -> Option<usize> {
+    let round = rotation.len() as u64;
+    (0..TURNS)
+        .filter_map(|_| rotation.turn(draw(round)))
+        .find(|&position| takes(position))
 }
 
+/// A random turn of another one than `first`. If those of a heavy target hide the others, one of them regardless of weight.
+fn another(rotation: &Rotation, first: usize, takes: impl Fn(usize) -> bool) -> Option<usize> {
+    let is_other = |&position: &usize| position != first && takes(position);
+    let positions = rotation.positions();
+    if positions.len() < 2 {
+        return None;
+    }
+    let round = rotation.len() as u64;
+    let mut drawn = (0..DRAWS).filter_map(|_| rotation.turn(draw(round)));
+    drawn.find(is_other).or_else(|| {
+        let from = draw(positions.len() as u64) as usize;
+        let around = positions[from..].iter().chain(&positions[..from]);
+        around
+            .take(DRAWS)
+            .map(|&position| position as usize)
+            .find(is_other)
+    })
+}
+
+/// A random number below `below`, which is not 0.
 fn draw(below: u64) -> u64 {
-    rand::random_range(0..below)
+    CHANCE.with_borrow_mut(|chance| chance.random_range(0..below))
 }

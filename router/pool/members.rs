@@ -8,16 +8,22 @@ use std::sync::Arc;
 
 use config::snapshot;
 
+use super::eligible::Eligible;
 use super::roster::Roster;
-use super::target::Target;
+use super::rotation::Rotation;
+use super::target::{Target, Use};
 
 /// One set of targets.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Members {
     /// Those that take part.
-    pub(super) active: Box<[Member]>,
-    leaving: Box<[Leaving]>,
-    unused: Box<[Unused]>,
+    pub(super) active: Arc<[Member]>,
+    /// The turns of all of them, whatever their condition.
+    pub(super) rotation: Arc<Rotation>,
+    /// Those of them that requests are given first.
+    pub(super) eligible: Eligible,
+    leaving: Arc<[Leaving]>,
+    unused: Arc<[Unused]>,
 }
 
 /// A target and its part in one set.
@@ -42,18 +48,30 @@ pub(super) struct Unused {
 }
 
 impl Members {
+    /// Nobody.
+    pub(super) fn none() -> Self {
+        let active = Arc::default();
+        Self {
+            eligible: Eligible::new(&active, 0, 0),
+            active,
+            rotation: Arc::default(),
+            leaving: Arc::default(),
+            unused: Arc::default(),
+        }
+    }
+
     /// The set after `before` for `roster`: a target that stays or comes back keeps its state, a new one is made by
-    /// `make`, and one that goes is leaving until `until`.
+    /// `make`, and one that goes is leaving until `until`. `version` is that of the targets' states.
     pub(super) fn next(
         before: &Self,
         roster: &Roster,
-        now: u64,
+        (version, now): (u64, u64),
         until: u64,
         make: impl Fn(&snapshot::Target) -> Arc<Target>,
     ) -> Self {
         let known: HashMap<SocketAddr, &Arc<Target>> = before
             .draining(now)
-            .chain(&before.active)
+            .chain(&*before.active)
             .map(|member| (member.target.address, &member.target))
             .collect();
         let active = roster.members.iter().map(|target| Member {
@@ -62,7 +80,7 @@ impl Members {
                 .map_or_else(|| make(target), |&known| Arc::clone(known)),
             weight: target.weight,
         });
-        let active: Box<[Member]> = active.collect();
+        let active: Arc<[Member]> = active.collect();
         let stays: HashSet<SocketAddr> = active.iter().map(Member::address).collect();
         let left = before.active.iter().map(|member| Leaving {
             member: member.clone(),
@@ -70,26 +88,43 @@ impl Members {
         });
         let leaving = before.leaving.iter().cloned().chain(left);
         let leaving = leaving.filter(|leaving| !stays.contains(&leaving.member.address()));
+        let turns = (0u32..).zip(active.iter().map(|member| member.weight));
         Self {
             leaving: leaving.collect(),
+            rotation: Arc::new(Rotation::new(&turns.collect::<Vec<_>>())),
+            eligible: Eligible::new(&active, version, now),
             active,
             unused: before.still_unused(roster, now),
         }
     }
 
+    /// The same set, looked at anew: who is worth asking now.
+    pub(super) fn looked_at(&self, version: u64, now: u64) -> Self {
+        self.with(Arc::clone(&self.leaving), version, now)
+    }
+
+    fn with(&self, leaving: Arc<[Leaving]>, version: u64, now: u64) -> Self {
+        Self {
+            active: Arc::clone(&self.active),
+            rotation: Arc::clone(&self.rotation),
+            eligible: Eligible::new(&self.active, version, now),
+            leaving,
+            unused: Arc::clone(&self.unused),
+        }
+    }
+
     /// The same without those whose time to leave is over, and these; `None` when there are none.
-    pub(super) fn without_gone(&self, now: u64) -> Option<(Self, Vec<Member>)> {
+    pub(super) fn without_gone(&self, version: u64, now: u64) -> Option<(Self, Vec<Member>)> {
         let (gone, leaving): (Vec<_>, Vec<_>) = self
             .leaving
             .iter()
+            .cloned()
             .partition(|leaving| leaving.until <= now);
-        let next = || Self {
-            active: self.active.clone(),
-            leaving: leaving.into_iter().cloned().collect(),
-            unused: self.unused.clone(),
-        };
-        let members = |gone: Vec<&Leaving>| gone.iter().map(|l| l.member.clone()).collect();
-        (!gone.is_empty()).then(|| (next(), members(gone)))
+        if gone.is_empty() {
+            return None;
+        }
+        let gone = gone.into_iter().map(|leaving| leaving.member);
+        Some((self.with(leaving.into(), version, now), gone.collect()))
     }
 
     /// Whether it is what `roster` says.
@@ -100,6 +135,20 @@ impl Members {
         });
         let unused = self.unused.iter().map(|unused| unused.target);
         active.eq(roster.members.iter().copied()) && unused.eq(roster.unused.iter().copied())
+    }
+
+    /// The best one that is not in `tried`, if any is usable, from the one at `from` on: the long way, for when the
+    /// rotation has nobody to offer.
+    pub(super) fn best(&self, from: u64, tried: &[SocketAddr], now: u64) -> Option<&Arc<Target>> {
+        let n_members = self.active.len();
+        let from = (from % n_members.max(1) as u64) as usize;
+        let around = (from..n_members).chain(0..from);
+        let targets = around.map(|position| &self.active[position].target);
+        let untried = targets.filter(|target| !tried.contains(&target.address));
+        let usable = untried.map(|target| (target.usable(now), target));
+        // Of equally good ones the first.
+        let best = usable.reduce(|best, next| if next.0 > best.0 { next } else { best })?;
+        (best.0 != Use::Out).then_some(best.1)
     }
 
     /// The targets that take part.
@@ -124,7 +173,7 @@ impl Members {
             .filter(move |unused| !drains(unused.target.address))
     }
 
-    fn still_unused(&self, roster: &Roster, now: u64) -> Box<[Unused]> {
+    fn still_unused(&self, roster: &Roster, now: u64) -> Arc<[Unused]> {
         let before = |address| self.unused.iter().find(|u| u.target.address == address);
         let unused = roster.unused.iter().map(|&target| Unused {
             target,

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
@@ -18,7 +18,7 @@ use super::ejection::Rule;
 use super::members::Members;
 use super::roster::Roster;
 use super::target::{Clock, Health, Target};
-use super::{Pool, Shared, TargetChange, balance, status};
+use super::{Pool, Shared, TargetChange, status};
 
 /// Changes of state that a slow listener may fall behind before it misses some.
 const CHANGES: usize = 1024;
@@ -175,7 +175,7 @@ impl Pools {
         let shape = Pool {
             name: Arc::clone(&pool.name),
             written: pool.targets.as_slice().into(),
-            members: ArcSwap::new(members.unwrap_or_default()),
+            members: ArcSwap::new(members.unwrap_or_else(|| Arc::new(Members::none()))),
             ejection: Rule::new(&pool.settings.ejection),
             slow_start: pool.settings.slow_start.0.as_micros() as u64,
             settings: Arc::clone(&pool.settings),
@@ -197,7 +197,9 @@ impl Pools {
         Shared {
             clock: self.clock,
             in_flight: AtomicU32::new(0),
-            rotation: AtomicU64::new(balance::START),
+            turn: AtomicU64::new(0),
+            version: AtomicU64::new(0),
+            looking: AtomicBool::new(false),
             ejecting: Mutex::new(()),
             changes: self.changes.clone(),
         }
@@ -241,11 +243,11 @@ impl Pool {
     fn seat(&self, roster: &Roster, now: u64) {
         let before = self.members.load_full();
         let until = now + self.settings.deregistration_delay.0.as_micros() as u64;
-        let rotation = self.shared.rotation.load(Ordering::Acquire);
-        let next = Arc::new(Members::next(&before, roster, now, until, |target| {
-            let entry = balance::entry(rotation, target.weight);
-            Arc::new(Target::new(target.address, self.first_health(), now, entry))
-        }));
+        let version = self.shared.version();
+        let next = Members::next(&before, roster, (version, now), until, |target| {
+            Arc::new(Target::new(target.address, self.first_health(), now))
+        });
+        let next = Arc::new(next);
         for target in next.targets() {
             target.come_back();
         }
@@ -264,7 +266,7 @@ impl Pool {
     fn sweep(&self, now: u64) {
         let members = self.members.load_full();
         self.announce_all(&members, now);
-        let Some((next, gone)) = members.without_gone(now) else {
+        let Some((next, gone)) = members.without_gone(self.shared.version(), now) else {
             return;
         };
         self.members.store(Arc::new(next));

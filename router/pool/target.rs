@@ -48,13 +48,13 @@ pub(super) enum Use {
 pub(super) struct Target {
     pub(super) address: SocketAddr,
     pub(super) in_flight: AtomicU32,
-    /// Place in the rotation when it was picked last, in the rotation's own time.
-    pub(super) rotated: AtomicU64,
     registered: u64,
     health: AtomicU8,
     health_before: AtomicU8,
     health_since: AtomicU64,
     slow_from: AtomicU64,
+    /// Thousandths of turns that it was offered during slow start; a whole one is taken.
+    offered: AtomicU32,
     failures: AtomicU32,
     ejected_at: AtomicU64,
     ejected_until: AtomicU64,
@@ -66,6 +66,9 @@ pub(super) struct Target {
 
 /// Stands for "never" in `slow_from`, `ejected_at`, `ejected_until` and `left_at`: `Clock` never gives it.
 const NEVER: u64 = 0;
+
+/// A whole turn, or a whole part, in thousandths.
+const WHOLE: u32 = 1000;
 
 impl Clock {
     /// An hour passes before the first moment, so that looking back never runs out of time.
@@ -109,16 +112,16 @@ impl Health {
 }
 
 impl Target {
-    pub(super) fn new(address: SocketAddr, health: Health, now: u64, rotated: u64) -> Self {
+    pub(super) fn new(address: SocketAddr, health: Health, now: u64) -> Self {
         Self {
             address,
             in_flight: AtomicU32::new(0),
-            rotated: AtomicU64::new(rotated),
             registered: now,
             health: AtomicU8::new(health as u8),
             health_before: AtomicU8::new(Health::Initial as u8),
             health_since: AtomicU64::new(now),
             slow_from: AtomicU64::new(NEVER),
+            offered: AtomicU32::new(WHOLE / 2),
             failures: AtomicU32::new(0),
             ejected_at: AtomicU64::new(NEVER),
             ejected_until: AtomicU64::new(NEVER),
@@ -190,12 +193,24 @@ impl Target {
     }
 
     /// Its present part in thousandths: 1,000 but for slow start, where it grows evenly from 10.
-    pub(super) fn permille(&self, now: u64, window: u64) -> u64 {
+    pub(super) fn permille(&self, now: u64, window: u64) -> u32 {
         let from = self.slow_from.load(Ordering::Acquire);
-        if window == 0 || from == NEVER || now >= from + window {
-            return 1000;
+        if from == NEVER || from + window <= now {
+            return WHOLE;
         }
-        (now.saturating_sub(from) * 1000 / window).max(10)
+        let elapsed = now.saturating_sub(from);
+        (elapsed * u64::from(WHOLE) / window).max(10) as u32
+    }
+
+    /// Whether it takes the turn that is offered to it: every one, but in slow start only as many as its part says, at
+    /// even distances.
+    pub(super) fn takes_turn(&self, now: u64, window: u64) -> bool {
+        let part = self.permille(now, window);
+        if part == WHOLE {
+            return true;
+        }
+        let before = self.offered.fetch_add(part, Ordering::Relaxed);
+        before % WHOLE + part >= WHOLE
     }
 
     pub(super) fn ejected(&self, now: u64) -> bool {

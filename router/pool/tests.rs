@@ -6,6 +6,7 @@ use super::*;
 use crate::testing::lone;
 
 mod members;
+mod turns;
 
 struct Bench {
     pools: Pools,
