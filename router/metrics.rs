@@ -31,6 +31,8 @@ pub struct Metrics {
     weight_ratio: GaugeVec,
     changes: Changes,
     target_up: IntGaugeVec,
+    /// Set from the pools' own counts at each look.
+    ejections: IntCounterVec,
     connections: IntGaugeVec,
     refused: IntCounterVec,
     logs: Logs,
@@ -84,6 +86,11 @@ impl Metrics {
                 "kanaria_target_up",
                 "1 when a target takes requests, 0 when not.",
                 &["pool", "target"],
+            ),
+            ejections: own.counters(
+                "kanaria_ejections_total",
+                "Targets left out for a while for what their requests met.",
+                &["pool", "cause"],
             ),
             connections: own.gauges(
                 "kanaria_connections",
@@ -197,10 +204,17 @@ impl Metrics {
 
     fn report_targets(&self, now: Instant) {
         self.target_up.reset();
+        self.ejections.reset();
         let Some(pools) = self.pools.get() else {
             return;
         };
         for pool in pools.current().iter() {
+            for (cause, n) in pool.ejections() {
+                let counter = self
+                    .ejections
+                    .with_label_values(&[&**pool.name(), cause.as_str()]);
+                counter.inc_by(n);
+            }
             for target in pool.status(now) {
                 self.target_up
                     .with_label_values(&[&**pool.name(), &target.address.to_string()])

@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 use arc_swap::{ArcSwap, Guard};
 use tokio::sync::broadcast;
 
+pub use ejection::EjectionCause;
 use eligible::Eligible;
 pub use lease::{Failure, Lease};
 use members::{Member, Members};
@@ -43,6 +44,7 @@ pub struct Pool {
     written: Box<[config::snapshot::Target]>,
     members: ArcSwap<Members>,
     ejection: ejection::Rule,
+    outliers: Option<ejection::Outliers>,
     slow_start: u64,
     shared: Arc<Shared>,
 }
@@ -59,6 +61,10 @@ struct Shared {
     /// Whether somebody is just looking who is eligible.
     looking: AtomicBool,
     ejecting: Mutex<()>,
+    /// By cause.
+    ejections: [AtomicU64; 3],
+    /// When its targets were compared last.
+    compared: AtomicU64,
     changes: broadcast::Sender<TargetChange>,
 }
 

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use pool::{Balance, Ejection, HealthCheck, Pool, PoolTls, Target};
+pub use pool::{Balance, Ejection, HealthCheck, Pool, PoolTls, SuccessRate, Target};
 pub use route::{
     Cap, Failover, Flag, Match, Pattern, QueryCondition, QueryValue, Route, SameSite, Sticky,
     StickyMode, Values,

@@ -226,6 +226,7 @@ mod tests {
                 "[pools.NAME.tls]",
                 "[pools.NAME.health_check]",
                 "[pools.NAME.ejection]",
+                "[pools.NAME.ejection.success_rate]",
                 "[partitions]",
                 "[[routes]]",
                 "[routes.match]",

@@ -1,97 +1,102 @@
-//! Passive ejection as arithmetic: how many targets may be out, and for how long.
+//! Passive ejection: taking targets out of a pool for what their requests met.
+//!
+//! Failures in a row and refused connects are noticed by the request that meets them; targets that fail more often than
+//! the others are looked for from time to time, off the path of requests.
 
-use config::model;
+mod outliers;
+mod rule;
 
-/// When and how long targets are left out.
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+
+use super::Pool;
+use super::members::Members;
+use super::target::Target;
+pub(super) use outliers::{Outcomes, Rule as Outliers};
+pub(super) use rule::Rule;
+
+/// Why a target was ejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rule {
-    pub(super) failures: u32,
-    base: u64,
-    max_percent: u8,
+pub enum EjectionCause {
+    /// Enough requests in a row failed.
+    Failures,
+    /// It refused a connection: nobody listens.
+    Refused,
+    /// It failed more often than the other targets of its pool.
+    SuccessRate,
 }
 
-/// An ejection is at most so many times the base time long.
-const LONGEST: u64 = 10;
+impl EjectionCause {
+    /// Every cause, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Failures, Self::Refused, Self::SuccessRate];
 
-impl Rule {
-    pub(super) fn new(settings: &model::Ejection) -> Self {
-        Self {
-            failures: settings.consecutive_failures,
-            base: settings.base_time.0.as_micros() as u64,
-            max_percent: settings.max_percent,
+    /// The word in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Failures => "failures",
+            Self::Refused => "refused",
+            Self::SuccessRate => "success_rate",
         }
-    }
-
-    pub(super) fn on(&self) -> bool {
-        self.failures > 0
-    }
-
-    /// Whether `out` + 1 targets of `total` may be out.
-    pub(super) fn allows_one_more(&self, out: usize, total: usize) -> bool {
-        (out + 1) * 100 <= usize::from(self.max_percent) * total
-    }
-
-    /// The number of the next ejection in its series: a target that stayed in for as long as it had been out starts anew.
-    pub(super) fn repetition(&self, before: u32, last: u64, calm: u64) -> u32 {
-        if calm >= last.max(self.base) {
-            return 1;
-        }
-        before.saturating_add(1)
-    }
-
-    /// How long the ejection with this number lasts: twice the one before, up to the longest.
-    pub(super) fn time(&self, repetition: u32) -> u64 {
-        let factor = 1u64 << repetition.saturating_sub(1).min(4);
-        self.base.saturating_mul(factor.min(LONGEST))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use config::units::Duration;
-
-    use super::*;
-
-    const SECOND: u64 = 1_000_000;
-
-    fn rule(max_percent: u8) -> Rule {
-        Rule::new(&model::Ejection {
-            consecutive_failures: 5,
-            base_time: Duration::seconds(10),
-            max_percent,
-        })
+impl Pool {
+    /// How many ejections of each cause there were since the pool first appeared in a file.
+    pub fn ejections(&self) -> [(EjectionCause, u64); 3] {
+        let n =
+            |cause: EjectionCause| self.shared.ejections[cause as usize].load(Ordering::Relaxed);
+        EjectionCause::ALL.map(|cause| (cause, n(cause)))
     }
 
-    #[test]
-    fn each_repetition_lasts_twice_as_long_up_to_ten_times() {
-        let times: Vec<_> = (1..=7).map(|n| rule(50).time(n) / SECOND).collect();
-        assert_eq!(times, [10, 20, 40, 80, 100, 100, 100]);
+    /// Takes `target` out for what it did since `began`, if the rule says so. Failures are rare, so this may lock.
+    pub(super) fn eject(&self, target: &Target, (began, now): (u64, u64), cause: EjectionCause) {
+        let _one_at_a_time = self
+            .shared
+            .ejecting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if target.ejected(now) {
+            return;
+        }
+        let members = self.members.load();
+        let out = members.targets().filter(|t| t.ejected(now)).count();
+        // Where nobody listens, no request is better off for being sent there.
+        let always = cause == EjectionCause::Refused;
+        if !always && !self.ejection.allows_one_more(out, members.active.len()) {
+            return;
+        }
+        target.eject((began, now), &self.ejection, cause);
+        self.shared.ejections[cause as usize].fetch_add(1, Ordering::Relaxed);
+        if self.ramps_after_return(&members, target, now) {
+            target.slow_from(target.ejected_until());
+        }
+        self.announce(target, now);
     }
 
-    #[test]
-    fn a_target_that_stayed_in_long_enough_starts_anew() {
-        let rule = rule(50);
-        assert_eq!(rule.repetition(0, 0, u64::MAX), 1);
-        assert_eq!(rule.repetition(2, 20 * SECOND, 19 * SECOND), 3);
-        assert_eq!(rule.repetition(2, 20 * SECOND, 20 * SECOND), 1);
-    }
-
-    #[test]
-    fn the_largest_part_out_is_rounded_down() {
-        let allowed = |percent, total| {
-            (0..=total)
-                .find(|&out| !rule(percent).allows_one_more(out, total))
-                .unwrap_or(total)
+    /// When an interval is over, ejects the targets that failed more often in it than the others. Never two at once.
+    pub(super) fn compare(&self, now: u64) {
+        let Some(rule) = &self.outliers else {
+            return;
         };
-        assert_eq!(
-            [
-                allowed(50, 1),
-                allowed(50, 2),
-                allowed(50, 3),
-                allowed(34, 3)
-            ],
-            [0, 1, 1, 1]
-        );
-        assert_eq!([allowed(100, 3), allowed(0, 3)], [3, 0]);
+        let before = self.shared.compared.load(Ordering::Relaxed);
+        if now < before + rule.interval {
+            return;
+        }
+        self.shared.compared.store(now, Ordering::Relaxed);
+        let members = self.members.load();
+        let outcomes = members.targets().map(|target| target.take_outcomes());
+        for position in rule.outliers(&outcomes.collect::<Vec<Outcomes>>()) {
+            let target = &members.active[position].target;
+            self.eject(target, (before, now), EjectionCause::SuccessRate);
+        }
+    }
+
+    /// Whether slow start applies to `target` when it comes back: not when nobody else carries the load.
+    pub(super) fn ramps_after_return(&self, members: &Members, target: &Target, now: u64) -> bool {
+        self.slow_start > 0
+            && members
+                .targets()
+                .filter(|other| other.address != target.address)
+                .any(|other| other.up(now) && !other.ramping(now, self.slow_start))
     }
 }

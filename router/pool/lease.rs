@@ -1,13 +1,12 @@
 //! A request at its target: it is counted in and out, and its outcome may take the target out of the pool.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-use super::Pool;
-use super::members::Members;
 use super::target::Target;
+use super::{EjectionCause, Pool};
 
 /// A request's place at a target; dropping it gives the place back.
 #[derive(Debug)]
@@ -43,6 +42,12 @@ impl Lease {
         if (502..=504).contains(&status) {
             return self.failed(Failure::Status(status));
         }
+        if self.pool.outliers.is_some() {
+            self.target.count_request();
+            if status >= 500 {
+                self.target.count_failed();
+            }
+        }
         if self.target.succeeded(self.started) {
             self.pool.announce(&self.target, self.started);
         }
@@ -54,16 +59,21 @@ impl Lease {
     }
 
     pub(super) fn failed_at(&self, failure: Failure, now: Instant) {
-        let rule = &self.pool.ejection;
-        if !rule.on() {
+        if self.pool.outliers.is_some() {
+            self.target.count_request();
+            self.target.count_failed();
+        }
+        let Some(most) = self.pool.ejection.failures() else {
             return;
-        }
-        let refused = failure == Failure::Refused;
+        };
         let failures = self.target.count_failure();
-        if refused || failures >= rule.failures {
-            let now = self.pool.shared.clock.at(now);
-            self.pool.eject(&self.target, now, refused);
-        }
+        let cause = match failure {
+            Failure::Refused => EjectionCause::Refused,
+            _ if failures >= most => EjectionCause::Failures,
+            _ => return,
+        };
+        let now = self.pool.shared.clock.at(now);
+        self.pool.eject(&self.target, (now, now), cause);
     }
 }
 
@@ -71,38 +81,5 @@ impl Drop for Lease {
     fn drop(&mut self) {
         self.target.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.pool.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Pool {
-    /// Takes `target` out if the rule says so. Failures are rare, so this may lock.
-    pub(super) fn eject(&self, target: &Target, now: u64, refused: bool) {
-        let _one_at_a_time = self
-            .shared
-            .ejecting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if target.ejected(now) {
-            return;
-        }
-        let members = self.members.load();
-        let out = members.targets().filter(|t| t.ejected(now)).count();
-        if !refused && !self.ejection.allows_one_more(out, members.active.len()) {
-            return;
-        }
-        target.eject(now, &self.ejection, refused);
-        if self.ramps_after_return(&members, target, now) {
-            target.slow_from(target.ejected_until());
-        }
-        self.announce(target, now);
-    }
-
-    /// Whether slow start applies to `target` when it comes back: not when nobody else carries the load.
-    pub(super) fn ramps_after_return(&self, members: &Members, target: &Target, now: u64) -> bool {
-        self.slow_start > 0
-            && members
-                .targets()
-                .filter(|other| other.address != target.address)
-                .any(|other| other.up(now) && !other.ramping(now, self.slow_start))
     }
 }

@@ -14,7 +14,7 @@ use config::live::TargetEdits;
 use config::snapshot::{self, Structure};
 use tokio::sync::{broadcast, watch};
 
-use super::ejection::Rule;
+use super::ejection::{Outliers, Rule};
 use super::members::Members;
 use super::roster::Roster;
 use super::target::{Clock, Health, Target};
@@ -177,6 +177,12 @@ impl Pools {
             written: pool.targets.as_slice().into(),
             members: ArcSwap::new(members.unwrap_or_else(|| Arc::new(Members::none()))),
             ejection: Rule::new(&pool.settings.ejection),
+            outliers: pool
+                .settings
+                .ejection
+                .success_rate
+                .as_ref()
+                .map(Outliers::new),
             slow_start: pool.settings.slow_start.0.as_micros() as u64,
             settings: Arc::clone(&pool.settings),
             shared,
@@ -201,6 +207,8 @@ impl Pools {
             version: AtomicU64::new(0),
             looking: AtomicBool::new(false),
             ejecting: Mutex::new(()),
+            ejections: Default::default(),
+            compared: AtomicU64::new(0),
             changes: self.changes.clone(),
         }
     }
@@ -264,6 +272,7 @@ impl Pool {
     }
 
     fn sweep(&self, now: u64) {
+        self.compare(now);
         let members = self.members.load_full();
         self.announce_all(&members, now);
         let Some((next, gone)) = members.without_gone(self.shared.version(), now) else {

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
+use super::ejection::EjectionCause;
 use super::members::{Member, Members, Unused};
 use super::target::{Clock, Health};
 
@@ -132,18 +133,19 @@ fn of_member(member: &Member, now: u64) -> (TargetState, Option<&'static str>, u
     let ejected = member.target.ejected(now);
     (
         TargetState::of(health, ejected),
-        reason(health, ejected),
+        reason(health, ejected.then(|| member.target.ejected_for())),
         since(member, health, ejected),
     )
 }
 
 /// What the checks say comes before what the requests say: it is the longer lasting of the two.
-fn reason(health: Health, ejected: bool) -> Option<&'static str> {
+fn reason(health: Health, ejected: Option<EjectionCause>) -> Option<&'static str> {
     match health {
         Health::WrongStatus => Some("Target.ResponseCodeMismatch"),
         Health::Timeout => Some("Target.Timeout"),
         Health::Failed => Some("Target.FailedHealthChecks"),
-        _ if ejected => Some("Target.Ejected"),
+        _ if ejected == Some(EjectionCause::SuccessRate) => Some("Target.SuccessRate"),
+        _ if ejected.is_some() => Some("Target.Ejected"),
         Health::Initial => Some("Elb.InitialHealthChecking"),
         Health::Unchecked | Health::Healthy => None,
     }

@@ -3,10 +3,10 @@
 //! It decides nothing about other targets; limits that concern the whole pool are the pool's.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::ejection::Rule;
+use super::ejection::{EjectionCause, Outcomes, Rule};
 use super::status::TargetState;
 
 /// Start of the time that targets count in, in microseconds.
@@ -58,9 +58,12 @@ pub(super) struct Target {
     failures: AtomicU32,
     ejected_at: AtomicU64,
     ejected_until: AtomicU64,
-    ejected_by_refusal: AtomicBool,
+    ejected_for: AtomicU8,
     ejections: AtomicU32,
     left_at: AtomicU64,
+    /// Requests and those of them that failed, since the targets were compared last.
+    requests: AtomicU32,
+    failed: AtomicU32,
     announced: AtomicU8,
 }
 
@@ -125,9 +128,11 @@ impl Target {
             failures: AtomicU32::new(0),
             ejected_at: AtomicU64::new(NEVER),
             ejected_until: AtomicU64::new(NEVER),
-            ejected_by_refusal: AtomicBool::new(false),
+            ejected_for: AtomicU8::new(EjectionCause::Failures as u8),
             ejections: AtomicU32::new(0),
             left_at: AtomicU64::new(NEVER),
+            requests: AtomicU32::new(0),
+            failed: AtomicU32::new(0),
             announced: AtomicU8::new(TargetState::of(health, false) as u8),
         }
     }
@@ -225,26 +230,49 @@ impl Target {
         self.ejected_until.load(Ordering::Acquire)
     }
 
+    pub(super) fn ejected_for(&self) -> EjectionCause {
+        EjectionCause::ALL[usize::from(self.ejected_for.load(Ordering::Relaxed))]
+    }
+
+    /// A request ended; `count_failed` is for those that failed, too.
+    pub(super) fn count_request(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_failed(&self) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What was counted since the last time.
+    pub(super) fn take_outcomes(&self) -> Outcomes {
+        Outcomes {
+            requests: self.requests.swap(0, Ordering::Relaxed),
+            failures: self.failed.swap(0, Ordering::Relaxed),
+        }
+    }
+
     pub(super) fn count_failure(&self) -> u32 {
         self.failures
             .fetch_add(1, Ordering::Relaxed)
             .saturating_add(1)
     }
 
-    pub(super) fn eject(&self, now: u64, rule: &Rule, by_refusal: bool) {
+    /// It did since `began` what it is taken out for at `now`: only until then it was calm.
+    pub(super) fn eject(&self, (began, now): (u64, u64), rule: &Rule, cause: EjectionCause) {
         let last = self.ejected_until().saturating_sub(self.ejected_at());
-        let calm = now.saturating_sub(self.ejected_until());
+        let calm = began.saturating_sub(self.ejected_until());
         let repetition = rule.repetition(self.ejections.load(Ordering::Relaxed), last, calm);
         self.ejections.store(repetition, Ordering::Relaxed);
         self.failures.store(0, Ordering::Relaxed);
-        self.ejected_by_refusal.store(by_refusal, Ordering::Relaxed);
+        self.ejected_for.store(cause as u8, Ordering::Relaxed);
         self.ejected_at.store(now, Ordering::Release);
         self.ejected_until
             .store(now + rule.time(repetition), Ordering::Release);
     }
 
     /// A request that began at `started` went well. Says whether that ended an ejection: it does when the request was
-    /// sent in spite of it, not when it was merely still in flight.
+    /// sent in spite of it, not when it was merely still in flight, nor when the target is out for its success rate, of
+    /// which one request tells nothing.
     pub(super) fn succeeded(&self, started: u64) -> bool {
         // Reading first keeps the cache line shared in the usual case.
         if self.failures.load(Ordering::Relaxed) != 0 {
@@ -252,13 +280,13 @@ impl Target {
         }
         let until = self.ejected_until();
         let lifted = started < until && started >= self.ejected_at();
-        lifted && self.lift(until, started)
+        lifted && self.ejected_for() != EjectionCause::SuccessRate && self.lift(until, started)
     }
 
     /// A check succeeded: if nobody listened before, now somebody does. Says whether that ended an ejection.
     pub(super) fn answers_again(&self, now: u64) -> bool {
         let until = self.ejected_until();
-        now < until && self.ejected_by_refusal.load(Ordering::Relaxed) && self.lift(until, now)
+        now < until && self.ejected_for() == EjectionCause::Refused && self.lift(until, now)
     }
 
     fn lift(&self, until: u64, now: u64) -> bool {

@@ -6,6 +6,7 @@ use super::*;
 use crate::testing::lone;
 
 mod members;
+mod outliers;
 mod turns;
 
 struct Bench {

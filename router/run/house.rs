@@ -200,6 +200,8 @@ pub(super) async fn tell_target_changes(
             Ok(TargetChange { pool, status }) => {
                 let address = status.address.to_string();
                 let state = status.state.as_str();
+                let reason = status.reason.unwrap_or("takes requests");
+                tracing::info!(%pool, target = address, state, "{reason}");
                 control.announce(Notice::target(&pool, &address, state, status.reason));
             }
             Err(broadcast::error::RecvError::Lagged(_)) => {}

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
-use crate::model::{HealthCheck, Pool, Target};
+use crate::model::{Ejection, HealthCheck, Pool, Target};
 use crate::problem::{Fault, Path};
 use crate::units::{Duration, Statuses};
 
@@ -35,13 +35,25 @@ pub(super) fn check(name: &str, pool: &Pool, path: &Path, faults: &mut Vec<Fault
         let message = "must not be empty; leave the key out to use the request's host";
         faults.push(path.key("tls").key("sni").fault(message));
     }
-    let ejection = &pool.ejection;
-    if ejection.consecutive_failures > 0 {
-        super::not_zero(
-            &path.key("ejection"),
-            &[("base_time", ejection.base_time)],
-            faults,
-        );
+    ejection(&pool.ejection, &path.key("ejection"), faults);
+}
+
+fn ejection(ejection: &Ejection, path: &Path, faults: &mut Vec<Fault>) {
+    if ejection.consecutive_failures > 0 || ejection.success_rate.is_some() {
+        super::not_zero(path, &[("base_time", ejection.base_time)], faults);
+    }
+    if let Some(success_rate) = &ejection.success_rate {
+        let path = path.key("success_rate");
+        super::not_zero(&path, &[("interval", success_rate.interval)], faults);
+        // A lone bad one of N targets is √(N-1) standard deviations off: asking for more would eject nobody.
+        let reach = f64::from(success_rate.min_targets.saturating_sub(1)).sqrt();
+        if success_rate.deviations >= reach {
+            let message = format!(
+                "{} is out of reach with min_targets = {}: one of them is at most {reach:.2} off",
+                success_rate.deviations, success_rate.min_targets,
+            );
+            faults.push(path.key("deviations").fault(message));
+        }
     }
 }
 

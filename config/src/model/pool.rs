@@ -146,13 +146,15 @@ pub struct HealthCheck {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Ejection {
-    /// Connect errors, timeouts and 502 to 504 of the target in a row; 0 switches ejection off.
+    /// Connect errors, timeouts and 502 to 504 of the target in a row; 0 ejects nobody for failures or refused connects.
     pub consecutive_failures: u32,
     /// How long a target is left out; it grows with each repetition.
     pub base_time: Duration,
     /// Largest part of a pool left out at the same time, in percent.
     #[schemars(range(max = 100))]
     pub max_percent: u8,
+    /// Comparison of the targets with each other; absent: they are not compared.
+    pub success_rate: Option<SuccessRate>,
 }
 
 impl Default for Ejection {
@@ -161,6 +163,42 @@ impl Default for Ejection {
             consecutive_failures: 5,
             base_time: Duration::seconds(10),
             max_percent: 50,
+            success_rate: None,
+        }
+    }
+}
+
+/// Ejection of targets that fail more often than the others of their pool. A failure is a 5xx, a connect error, a timeout
+/// or a connection that died.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SuccessRate {
+    /// From one comparison to the next, each of the requests since the last.
+    pub interval: Duration,
+    /// Targets with enough requests that it takes; with fewer nobody is compared.
+    #[schemars(range(min = 3))]
+    pub min_targets: u32,
+    /// Requests within an interval that it takes for a target to be compared.
+    #[schemars(range(min = 1))]
+    pub min_requests: u32,
+    /// A target is ejected when its success rate is below the mean by more than so many standard deviations, 0.1 to 10:
+    /// Envoy's `success_rate_stdev_factor`, where 1900 is 1.9. Of N targets a lone bad one is √(N-1) off at most.
+    #[schemars(range(min = 0.1, max = 10.0))]
+    pub deviations: f64,
+    /// And by more than this, 0 to 1: with 0, one failure in an otherwise faultless pool would do. 0.05 is 5 percent points.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub margin: f64,
+}
+
+/// Envoy's defaults, but for the margin, which it does not have.
+impl Default for SuccessRate {
+    fn default() -> Self {
+        Self {
+            interval: Duration::seconds(10),
+            min_targets: 5,
+            min_requests: 100,
+            deviations: 1.9,
+            margin: 0.05,
         }
     }
 }

@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use super::{loaded, read};
 use crate::digest::digest;
 use crate::model::{
-    AccessLog, Balance, Cap, Config, Failover, Flag, HealthCheck, LogFormat, Match, OnFull,
-    Pattern, Pool, PoolTls, QueryCondition, QueryValue, Route, SameSite, Sticky, StickyMode,
-    Target, Values, indexed,
+    AccessLog, Balance, Cap, Config, Ejection, Failover, Flag, HealthCheck, LogFormat, Match,
+    OnFull, Pattern, Pool, PoolTls, QueryCondition, QueryValue, Route, SameSite, Sticky,
+    StickyMode, SuccessRate, Target, Values, indexed,
 };
 use crate::units::{Duration, Size};
 
@@ -248,7 +248,8 @@ prop_compose! {
             tls: tls.map(|(sni, verify)| PoolTls { sni, verify, ca: Some("ca.pem".into()) }),
             connect_timeout: Duration::seconds(1), response_timeout: Duration::seconds(61),
             idle_timeout: Duration(std::time::Duration::from_millis(idle.into())), upgraded_idle: Duration::seconds(3),
-            max_requests: idle, slow_start: Duration::default(), deregistration_delay: Duration::seconds(5), retries, health_check: check, ejection: Default::default(),
+            max_requests: idle, slow_start: Duration::default(), deregistration_delay: Duration::seconds(5), retries, health_check: check,
+            ejection: Ejection { success_rate: (idle % 2 == 0).then(SuccessRate::default), ..Ejection::default() },
         }
     }
 }

@@ -14,7 +14,8 @@ fn many(balance: &str) -> (Bench, Arc<Pool>) {
 
 /// As a refused connect at the target with this port.
 fn refuse(pool: &Pool, port: u16, now: Instant) {
-    pool.eject(&target(pool, port), pool.shared.clock.at(now), true);
+    let now = pool.shared.clock.at(now);
+    pool.eject(&target(pool, port), (now, now), EjectionCause::Refused);
 }
 
 #[test]
