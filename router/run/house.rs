@@ -44,25 +44,29 @@ pub fn load(path: &Path) -> Result<Loaded, Vec<Problem>> {
             Err(faults)
         }
     })?;
-    Ok(Loaded {
-        structure: anchored(&config, structure, path),
-        config,
-    })
+    let mut loaded = Loaded { config, structure };
+    loaded.anchor(path);
+    Ok(loaded)
 }
 
-/// The digest is of the file's meaning, so paths are anchored after it was taken: routers in other folders agree on it.
-fn anchored(config: &Config, mut structure: Structure, path: &Path) -> Structure {
-    let mut config = config.clone();
-    source::anchor(&mut config, path);
-    for pool in &mut structure.pools {
-        if let Some(settings) = config.pools.get(&pool.name) {
-            pool.settings = Arc::new(settings.clone());
+impl Loaded {
+    /// The digest is of the file's meaning, so paths are anchored after it was taken: routers in other folders agree on it.
+    fn anchor(&mut self, path: &Path) {
+        // Routes name no path, and there may be thousands of them.
+        let routes = std::mem::take(&mut self.config.routes);
+        let mut config = self.config.clone();
+        self.config.routes = routes;
+        source::anchor(&mut config, path);
+        let structure = &mut self.structure;
+        for pool in &mut structure.pools {
+            if let Some(settings) = config.pools.get(&pool.name) {
+                pool.settings = Arc::new(settings.clone());
+            }
         }
+        structure.server = config.server;
+        structure.admin = config.admin;
+        structure.access_logs = config.access_log;
     }
-    structure.server = config.server;
-    structure.admin = config.admin;
-    structure.access_logs = config.access_log;
-    structure
 }
 
 /// What control asks and tells.
