@@ -8,6 +8,7 @@ use config::bucket::{Master, Secret};
 use config::facts::{Facts, Fresh};
 use config::ids::{ListenerId, PoolId, RouteId};
 use config::live::{Latch, Live, LiveRoute, Owner, Weights};
+use config::load::{self, Text};
 use config::mint::Minter;
 use config::model::Config;
 use config::snapshot::{Snapshot, Structure};
@@ -52,6 +53,19 @@ fn route(n: usize) -> Value {
         "weights": { "ec2": 95, "ecs": 5 },
         "flags": [{ "name": "staff", "cookie": "flag", "value": "on", "pool": "ecs" }],
     })
+}
+
+/// A file as `--reload` of `benches/proxy` writes it: one host and one pool each.
+fn file(n_routes: usize) -> Text {
+    let head = "version = 1\nlisteners = [{ name = \"public\", bind = \"127.0.0.1:0\" }]\n\
+                [pools.ec2]\ntargets = [\"127.0.0.1:3001\"]\n";
+    let routes = (0..n_routes).map(|n| {
+        format!("[[routes]]\nname = \"r{n}\"\nmatch = {{ host = [\"r{n}.example\"] }}\nstable = \"ec2\"\n")
+    });
+    Text {
+        name: "kanaria.toml".into(),
+        text: std::iter::once(head.to_owned()).chain(routes).collect(),
+    }
 }
 
 fn snapshot() -> Snapshot {
@@ -184,6 +198,13 @@ fn compile(criterion: &mut Criterion) {
             .collect(),
         ..Live::default()
     };
+    let file = file(ROUTES);
+    criterion.bench_function("compile/file", |bencher| {
+        bencher.iter(|| {
+            let loaded = load::load(black_box(&file).clone(), Vec::new(), &|_| None);
+            load::finish(loaded, Structure::compile).expect("the file has no fault")
+        });
+    });
     criterion.bench_function("compile/structure", |bencher| {
         bencher.iter(|| Structure::compile(black_box(&config)));
     });

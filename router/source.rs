@@ -7,7 +7,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use config::load::{self, Loaded, Text};
+use config::load::{Loaded, Main, Text};
 use config::model::Config;
 use config::problem::{self, Fault, Problem};
 use rustls::pki_types::CertificateDer;
@@ -22,14 +22,15 @@ const LARGEST: u64 = 64 << 20;
 /// When a file cannot be read, or the main one says so little that its includes are unknown.
 pub fn load(path: &Path) -> Result<Loaded, Vec<Problem>> {
     let main = read(path).map_err(|message| vec![Problem::of_file(shown(path), message)])?;
-    let Ok(patterns) = load::includes(&main, &environment) else {
-        return Err(load::load(main, Vec::new(), &environment).problems);
+    let main = Main::read(main);
+    let Ok(patterns) = main.includes(&environment) else {
+        return Err(main.load(Vec::new(), &environment).problems);
     };
     let mut found = Found::default();
     for (position, pattern) in patterns.iter().enumerate() {
         found.include(folder(path), path, pattern, position);
     }
-    let loaded = load::load(main, found.texts, &environment);
+    let loaded = main.load(found.texts, &environment);
     if found.problems.is_empty() && found.faults.is_empty() {
         return Ok(loaded);
     }

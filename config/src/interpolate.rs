@@ -1,14 +1,15 @@
 //! `${NAME}` and `${NAME:-default}` in string values; `$${` stands for `${` itself. Keys are left alone.
 
 use crate::document::{Node, Value};
-use crate::problem::Path;
+use crate::problem::Trail;
 use crate::text::{Finding, Place, Texts};
 
 /// Looks up a variable of the environment.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Replaces the references in every string value of a tree; what cannot be replaced is reported and left broken.
+/// Replaces the references in every string value of the tree at `path`; what cannot be replaced is reported and left broken.
 pub(crate) fn interpolate(
+    path: &Trail<'_>,
     node: &mut Node,
     texts: &Texts,
     environment: Environment<'_>,
@@ -19,7 +20,7 @@ pub(crate) fn interpolate(
         environment,
         findings,
     };
-    interpolation.at(&Path::default(), node);
+    interpolation.at(path, node);
 }
 
 struct Interpolation<'a> {
@@ -29,14 +30,14 @@ struct Interpolation<'a> {
 }
 
 impl Interpolation<'_> {
-    fn at(&mut self, path: &Path, node: &mut Node) {
+    fn at(&mut self, path: &Trail<'_>, node: &mut Node) {
         match &mut node.value {
             Value::Text(text) if text.contains("${") => match replace(text, self.environment) {
                 Ok(replaced) => *text = replaced,
                 Err(refusal) => {
                     self.findings.push(Finding {
                         place: refusal.place(node.place, self.texts),
-                        path: path.clone(),
+                        path: path.path(),
                         message: refusal.message,
                     });
                     node.value = Value::Broken;

@@ -12,7 +12,7 @@ use crate::check;
 use crate::document::{self, Node, Value};
 use crate::interpolate::interpolate;
 use crate::model::Config;
-use crate::problem::{Fault, Path, Problem};
+use crate::problem::{Fault, Path, Problem, Trail};
 use crate::text::{Finding, Texts};
 use crate::walk::walk;
 
@@ -43,30 +43,75 @@ pub struct Loaded {
     wrong: Vec<Path>,
 }
 
-/// The patterns of the main file's `include`; one that is no string is left to `load` to report.
-///
-/// # Errors
-/// When the text is not TOML or JSON, or a pattern refers to a variable that is not set.
-pub fn includes(main: &Text, environment: Environment<'_>) -> Result<Vec<String>, Vec<Problem>> {
-    let mut texts = Texts::default();
-    let mut findings = Vec::new();
-    let Some(mut root) = read(main.clone(), &mut texts, &mut findings) else {
-        return Err(texts.problems(findings));
-    };
-    let Value::Table(entries) = &mut root.value else {
-        return Ok(Vec::new());
-    };
-    entries.retain(|entry| entry.key == "include");
-    findings.clear();
-    interpolate(&mut root, &texts, environment, &mut findings);
-    if !findings.is_empty() {
-        return Err(texts.problems(findings));
+/// A main file that has been read, before anybody knows what it includes.
+#[derive(Debug)]
+pub struct Main {
+    texts: Texts,
+    findings: Vec<Finding>,
+    /// `None` when the text is not TOML or JSON at all.
+    root: Option<Node>,
+}
+
+impl Main {
+    /// Reads the form of `text`; what it means is not asked.
+    pub fn read(text: Text) -> Self {
+        let (mut texts, mut findings) = (Texts::default(), Vec::new());
+        let root = read(text, &mut texts, &mut findings);
+        Self {
+            texts,
+            findings,
+            root,
+        }
     }
-    let patterns = match root.get("include").map(|node| &node.value) {
-        Some(Value::List(items)) => items.iter().map(pattern).collect(),
-        _ => Vec::new(),
-    };
-    Ok(patterns)
+
+    /// The patterns of `include`; one that is no string is left to `load` to report.
+    ///
+    /// # Errors
+    /// When the text is not TOML or JSON, or a pattern refers to a variable that is not set.
+    pub fn includes(&self, environment: Environment<'_>) -> Result<Vec<String>, Vec<Problem>> {
+        let Some(root) = &self.root else {
+            return Err(self.texts.problems(self.findings.clone()));
+        };
+        let Some(mut include) = root.get("include").cloned() else {
+            return Ok(Vec::new());
+        };
+        let mut findings = Vec::new();
+        let top = Trail::default();
+        let path = top.key("include");
+        interpolate(&path, &mut include, &self.texts, environment, &mut findings);
+        if !findings.is_empty() {
+            return Err(self.texts.problems(findings));
+        }
+        let Value::List(items) = &include.value else {
+            return Ok(Vec::new());
+        };
+        Ok(items.iter().map(pattern).collect())
+    }
+
+    /// The main file with the files it includes, merged in the order of their names.
+    pub fn load(self, mut included: Vec<Text>, environment: Environment<'_>) -> Loaded {
+        let Self {
+            mut texts,
+            mut findings,
+            root,
+        } = self;
+        included.sort_by(|a, b| a.name.cmp(&b.name));
+        let others: Vec<_> = included
+            .into_iter()
+            .map(|text| read(text, &mut texts, &mut findings))
+            .collect();
+        match root.and_then(|root| merged(root, others, &texts, &mut findings)) {
+            Some(root) => interpret(root, texts, findings, environment),
+            None => Loaded {
+                config: None,
+                problems: texts.problems(findings.clone()),
+                findings,
+                texts,
+                root: Node::default(),
+                wrong: Vec::new(),
+            },
+        }
+    }
 }
 
 /// An entry that is no string keeps its position, and matches nothing.
@@ -77,27 +122,9 @@ fn pattern(item: &Node) -> String {
     }
 }
 
-/// Reads a main file and the files it includes, merged in the order of their names.
-pub fn load(main: Text, mut included: Vec<Text>, environment: Environment<'_>) -> Loaded {
-    let mut texts = Texts::default();
-    let mut findings = Vec::new();
-    included.sort_by(|a, b| a.name.cmp(&b.name));
-    let root = read(main, &mut texts, &mut findings);
-    let others: Vec<_> = included
-        .into_iter()
-        .map(|text| read(text, &mut texts, &mut findings))
-        .collect();
-    match root.and_then(|root| merged(root, others, &texts, &mut findings)) {
-        Some(root) => interpret(root, texts, findings, environment),
-        None => Loaded {
-            config: None,
-            problems: texts.problems(findings.clone()),
-            findings,
-            texts,
-            root: Node::default(),
-            wrong: Vec::new(),
-        },
-    }
+/// Reads a main file and the files it includes, which are known already.
+pub fn load(main: Text, included: Vec<Text>, environment: Environment<'_>) -> Loaded {
+    Main::read(main).load(included, environment)
 }
 
 fn read(text: Text, texts: &mut Texts, findings: &mut Vec<Finding>) -> Option<Node> {
@@ -126,7 +153,8 @@ fn interpret(
     mut findings: Vec<Finding>,
     environment: Environment<'_>,
 ) -> Loaded {
-    interpolate(&mut root, &texts, environment, &mut findings);
+    let top = Trail::default();
+    interpolate(&top, &mut root, &texts, environment, &mut findings);
     let walked = walk(&root, &mut findings);
     let config = Config::deserialize(walked.value);
     if let Err(error) = &config {

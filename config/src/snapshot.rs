@@ -21,7 +21,7 @@ use crate::live::{Live, Weights};
 use crate::matching::{Condition, Request};
 use crate::model;
 use crate::partition::{self, Partitions, Room};
-use crate::problem::{Fault, Path};
+use crate::problem::{Fault, Trail};
 use crate::split::{Split, SplitError};
 
 /// One revision of the live state: the structure of the file and the live weights.
@@ -235,10 +235,10 @@ impl Structure {
     /// Divides the buckets of `route` by live `weights`, which must name each of its pools.
     /// No weights at all are right where the file has none: all to stable.
     pub fn split(&self, route: &Route, weights: &Weights) -> Result<Split, Fault> {
-        let path = Path::default()
-            .key("routes")
-            .key(&route.name)
-            .key("weights");
+        let top = Trail::default();
+        let routes = top.key("routes");
+        let route_path = routes.key(&route.name);
+        let path = route_path.key("weights");
         if weights.is_empty() && route.settings.weights.is_empty() {
             return Ok(Split::whole(route.stable));
         }
@@ -248,7 +248,7 @@ impl Structure {
         Split::new(weights, route.stable).map_err(|error| self.split_fault(&path, &error))
     }
 
-    fn check_names(&self, route: &Route, weights: &Weights, path: &Path) -> Result<(), Fault> {
+    fn check_names(&self, route: &Route, weights: &Weights, path: &Trail<'_>) -> Result<(), Fault> {
         let pools = || route.pools.iter().map(|id| self.name_of(*id));
         if let Some(missing) = pools().find(|name| !weights.contains_key(*name)) {
             return Err(path.fault(format!(
@@ -268,7 +268,7 @@ impl Structure {
         }
     }
 
-    fn split_fault(&self, path: &Path, error: &SplitError) -> Fault {
+    fn split_fault(&self, path: &Trail<'_>, error: &SplitError) -> Fault {
         match error.pool() {
             Some(pool) => path.key(self.name_of(pool)).fault(error.to_string()),
             None => path.fault(error.to_string()),

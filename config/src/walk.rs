@@ -9,7 +9,7 @@ mod unknown;
 use serde_json::{Map, Value as Json};
 
 use crate::document::{Entry, Node, Value};
-use crate::problem::Path;
+use crate::problem::{Path, Trail};
 use crate::schema::{self, Kind};
 use crate::text::{Finding, Place};
 
@@ -26,9 +26,10 @@ pub(crate) fn walk(root: &Node, findings: &mut Vec<Finding>) -> Walked {
     let mut walk = Walk {
         findings,
         wrong: Vec::new(),
+        schemas: schema::Answers::default(),
     };
-    let top = Path::default();
-    let place = root.place_of(&top);
+    let top = Trail::default();
+    let place = root.place_of(&top.path());
     let value = walk.value(root, place, schema::shared(), &top);
     Walked {
         value: value.unwrap_or_else(|| harmless(schema::shared())),
@@ -39,6 +40,7 @@ pub(crate) fn walk(root: &Node, findings: &mut Vec<Finding>) -> Walked {
 struct Walk<'a> {
     findings: &'a mut Vec<Finding>,
     wrong: Vec<Path>,
+    schemas: schema::Answers,
 }
 
 impl Walk<'_> {
@@ -49,13 +51,13 @@ impl Walk<'_> {
         node: &Node,
         key_place: Place,
         schema: &'static Json,
-        path: &Path,
+        path: &Trail<'_>,
     ) -> Option<Json> {
-        let forms = schema::forms(schema);
+        let forms = self.schemas.forms(schema);
         let form = |wanted| forms.iter().find(|(kind, _)| *kind == wanted);
         let value = match (&node.value, form(Kind::List), form(Kind::Table)) {
             (Value::Broken, _, _) => {
-                self.wrong.push(path.clone());
+                self.wrong.push(path.path());
                 return None;
             }
             (Value::List(items), Some((_, form)), _) => Ok(self.list(items, form, path)),
@@ -71,13 +73,13 @@ impl Walk<'_> {
             Ok(value) => Some(value),
             Err(message) => {
                 self.report(node.place, path, message);
-                self.wrong.push(path.clone());
+                self.wrong.push(path.path());
                 None
             }
         }
     }
 
-    fn list(&mut self, items: &[Node], form: &'static Json, path: &Path) -> Json {
+    fn list(&mut self, items: &[Node], form: &'static Json, path: &Trail<'_>) -> Json {
         let items = items.iter().enumerate().map(|(position, item)| {
             let path = path.index(position);
             let value = self.value(item, item.place, &form["items"], &path);
@@ -87,7 +89,7 @@ impl Walk<'_> {
     }
 
     /// A table whose keys are names of the operator's: every name stays known, whatever stands behind it.
-    fn named(&mut self, entries: &[Entry], values: &'static Json, path: &Path) -> Json {
+    fn named(&mut self, entries: &[Entry], values: &'static Json, path: &Trail<'_>) -> Json {
         let given = entries.iter().filter(|entry| entry.is_given());
         let values = given.map(|entry| {
             let path = path.key(&entry.key);
@@ -98,7 +100,13 @@ impl Walk<'_> {
     }
 
     /// A table whose keys are the model's.
-    fn keyed(&mut self, entries: &[Entry], place: Place, form: &'static Json, path: &Path) -> Json {
+    fn keyed(
+        &mut self,
+        entries: &[Entry],
+        place: Place,
+        form: &'static Json,
+        path: &Trail<'_>,
+    ) -> Json {
         let mut table = Map::new();
         let mut meant = Vec::new();
         for entry in entries {
@@ -114,15 +122,15 @@ impl Walk<'_> {
                 table.extend(value.map(|value| (entry.key.clone(), value)));
             }
         }
-        for key in schema::keys(form).filter(|key| key.is_required) {
+        for key in &*self.schemas.required(form) {
             let is_given = |entry: &Entry| entry.key == key.name && entry.is_given();
             if !entries.iter().any(is_given) {
                 let path = path.key(key.name);
                 // An unknown key that was probably meant for this one has said enough.
                 if !meant.contains(&key.name) {
-                    self.report(place, &path, missing(&key));
+                    self.report(place, &path, missing(key));
                 }
-                self.wrong.push(path);
+                self.wrong.push(path.path());
             }
             let value = table.entry(key.name);
             value.or_insert_with(|| harmless(key.schema));
@@ -130,10 +138,10 @@ impl Walk<'_> {
         Json::Object(table)
     }
 
-    fn report(&mut self, place: Place, path: &Path, message: String) {
+    fn report(&mut self, place: Place, path: &Trail<'_>, message: String) {
         self.findings.push(Finding {
             place,
-            path: path.clone(),
+            path: path.path(),
             message,
         });
     }

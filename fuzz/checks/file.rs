@@ -2,7 +2,7 @@
 //!
 //! The first line `include` splits the text into a main file and an included one.
 
-use config::load::{Text, finish, includes, load};
+use config::load::{Main, Text, finish};
 
 /// Checks one input; what is no text is no file.
 pub(crate) fn check(input: &[u8]) {
@@ -16,9 +16,9 @@ pub(crate) fn check(input: &[u8]) {
             text: text.to_owned(),
         };
         let environment = |name: &str| name.len().is_multiple_of(2).then(|| name.to_owned());
-        let _ = includes(&part(name, main), &environment);
-        let others = vec![part("other.toml", included)];
-        let loaded = load(part(name, main), others, &environment);
+        let main = Main::read(part(name, main));
+        let _ = main.includes(&environment);
+        let loaded = main.load(vec![part("other.toml", included)], &environment);
         if let Err(problems) = finish(loaded, |_| Ok(())) {
             assert!(!problems.is_empty());
             for problem in problems {

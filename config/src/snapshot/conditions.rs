@@ -11,12 +11,12 @@ use crate::matching::{Condition, Parameter};
 use crate::model::{self, Match, QueryCondition, QueryValue, Values};
 use crate::partition::check_host_pattern;
 use crate::pattern::{Case, Pattern, Wildcard};
-use crate::problem::Path;
+use crate::problem::Trail;
 
 pub(super) fn compile(
     scope: &Scope<'_>,
     written: &Match,
-    path: &Path,
+    path: &Trail<'_>,
     faults: &mut Faults,
 ) -> Vec<Condition> {
     let mut conditions = Vec::new();
@@ -36,7 +36,7 @@ pub(super) fn compile(
 /// Every value, compiled by `each`; those at fault are noted and left out.
 fn all<T, C>(
     values: &Values<T>,
-    path: &Path,
+    path: &Trail<'_>,
     faults: &mut Faults,
     each: impl Fn(&T) -> Result<C, String>,
 ) -> Vec<C> {
@@ -57,7 +57,7 @@ fn all<T, C>(
 fn partition(
     scope: &Scope<'_>,
     written: &Match,
-    path: &Path,
+    path: &Trail<'_>,
     faults: &mut Faults,
 ) -> Option<Condition> {
     let partitions = scope.partitions;
@@ -77,7 +77,7 @@ fn partition(
 fn listener(
     scope: &Scope<'_>,
     written: &Match,
-    path: &Path,
+    path: &Trail<'_>,
     faults: &mut Faults,
 ) -> Option<Condition> {
     let ids = all(
@@ -89,7 +89,7 @@ fn listener(
     Some(Condition::Listener(ids))
 }
 
-fn method(written: &Match, path: &Path, faults: &mut Faults) -> Option<Condition> {
+fn method(written: &Match, path: &Trail<'_>, faults: &mut Faults) -> Option<Condition> {
     let methods = all(
         written.method.as_ref()?,
         &path.key("method"),
@@ -107,7 +107,7 @@ fn method(written: &Match, path: &Path, faults: &mut Faults) -> Option<Condition
     Some(Condition::Method(methods))
 }
 
-fn source_ip(written: &Match, path: &Path, faults: &mut Faults) -> Option<Condition> {
+fn source_ip(written: &Match, path: &Trail<'_>, faults: &mut Faults) -> Option<Condition> {
     let networks = all(
         written.source_ip.as_ref()?,
         &path.key("source_ip"),
@@ -117,7 +117,7 @@ fn source_ip(written: &Match, path: &Path, faults: &mut Faults) -> Option<Condit
     Some(Condition::SourceIp(networks))
 }
 
-fn host(written: &Match, path: &Path, faults: &mut Faults) -> Option<Condition> {
+fn host(written: &Match, path: &Trail<'_>, faults: &mut Faults) -> Option<Condition> {
     let hosts = all(written.host.as_ref()?, &path.key("host"), faults, |host| {
         if let model::Pattern::Wildcard(text) = host {
             check_host_pattern(text)?;
@@ -127,7 +127,7 @@ fn host(written: &Match, path: &Path, faults: &mut Faults) -> Option<Condition> 
     Some(Condition::Host(hosts))
 }
 
-fn request_path(written: &Match, path: &Path, faults: &mut Faults) -> Option<Condition> {
+fn request_path(written: &Match, path: &Trail<'_>, faults: &mut Faults) -> Option<Condition> {
     let paths = all(
         written.path.as_ref()?,
         &path.key("path"),
@@ -145,7 +145,12 @@ fn request_path(written: &Match, path: &Path, faults: &mut Faults) -> Option<Con
     Some(Condition::Path(paths))
 }
 
-fn headers(scope: &Scope<'_>, written: &Match, path: &Path, faults: &mut Faults) -> Vec<Condition> {
+fn headers(
+    scope: &Scope<'_>,
+    written: &Match,
+    path: &Trail<'_>,
+    faults: &mut Faults,
+) -> Vec<Condition> {
     let path = path.key("header");
     let mut conditions = Vec::new();
     for (name, values) in &written.header {
@@ -168,7 +173,7 @@ fn headers(scope: &Scope<'_>, written: &Match, path: &Path, faults: &mut Faults)
     conditions
 }
 
-fn cookies(written: &Match, path: &Path, faults: &mut Faults) -> Vec<Condition> {
+fn cookies(written: &Match, path: &Trail<'_>, faults: &mut Faults) -> Vec<Condition> {
     let path = path.key("cookie");
     let mut conditions = Vec::new();
     for (name, values) in &written.cookie {
@@ -182,7 +187,7 @@ fn cookies(written: &Match, path: &Path, faults: &mut Faults) -> Vec<Condition> 
     conditions
 }
 
-fn query(written: &Match, path: &Path, faults: &mut Faults) -> Vec<Condition> {
+fn query(written: &Match, path: &Trail<'_>, faults: &mut Faults) -> Vec<Condition> {
     let path = path.key("query");
     match &written.query {
         None => Vec::new(),
@@ -193,7 +198,7 @@ fn query(written: &Match, path: &Path, faults: &mut Faults) -> Vec<Condition> {
 
 fn by_key(
     keys: &BTreeMap<String, Values<String>>,
-    path: &Path,
+    path: &Trail<'_>,
     faults: &mut Faults,
 ) -> Vec<Condition> {
     let conditions = keys.iter().map(|(key, values)| {
@@ -210,7 +215,7 @@ fn by_key(
     conditions.collect()
 }
 
-fn any_of(values: &[QueryValue], path: &Path, faults: &mut Faults) -> Condition {
+fn any_of(values: &[QueryValue], path: &Trail<'_>, faults: &mut Faults) -> Condition {
     if values.is_empty() {
         faults.add(path, "the list is empty; at least one value is needed");
     }

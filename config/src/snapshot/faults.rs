@@ -1,6 +1,7 @@
 //! Everything that is wrong with a file's routing is said at its key.
 
 use super::*;
+use crate::problem::Path;
 use crate::testing::structure;
 
 /// The path without quotes: which keys are shown in quotes is not settled here.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Display;
 
-use crate::problem::{Fault, Path};
+use crate::problem::{Fault, Trail};
 
 /// How many known names a message lists.
 const LISTED: usize = 8;
@@ -14,13 +14,17 @@ pub(super) struct Faults(pub(super) Vec<Fault>);
 
 impl Faults {
     /// The value, or its fault noted at `path`.
-    pub(super) fn check<T, E: Display>(&mut self, path: &Path, result: Result<T, E>) -> Option<T> {
+    pub(super) fn check<T, E: Display>(
+        &mut self,
+        path: &Trail<'_>,
+        result: Result<T, E>,
+    ) -> Option<T> {
         result
             .map_err(|error| self.add(path, error.to_string()))
             .ok()
     }
 
-    pub(super) fn add(&mut self, path: &Path, message: impl Into<String>) {
+    pub(super) fn add(&mut self, path: &Trail<'_>, message: impl Into<String>) {
         self.0.push(path.fault(message));
     }
 }

@@ -12,7 +12,7 @@ use crate::flag::{Carrier, Flag};
 use crate::ids::{CohortId, PoolId, RouteId};
 use crate::model::{self, Config, StickyMode};
 use crate::partition::Partitions;
-use crate::problem::Path;
+use crate::problem::Trail;
 use crate::split::Split;
 use crate::units::Duration;
 
@@ -45,7 +45,7 @@ impl<'a> Scope<'a> {
         &mut self,
         position: usize,
         written: &'a model::Route,
-        path: &Path,
+        path: &Trail<'_>,
         faults: &mut Faults,
     ) -> Option<Route> {
         self.check_name(position, &written.name, &path.key("name"), faults);
@@ -76,7 +76,13 @@ impl<'a> Scope<'a> {
         self.pools.find(name).map(PoolId)
     }
 
-    fn check_name(&mut self, position: usize, name: &'a str, path: &Path, faults: &mut Faults) {
+    fn check_name(
+        &mut self,
+        position: usize,
+        name: &'a str,
+        path: &Trail<'_>,
+        faults: &mut Faults,
+    ) {
         faults.check(path, names::plain("route", name));
         if let Some(first) = self.routes.insert(name, position) {
             faults.add(
@@ -86,7 +92,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    fn cohort(&mut self, name: &str, path: &Path, faults: &mut Faults) -> CohortId {
+    fn cohort(&mut self, name: &str, path: &Trail<'_>, faults: &mut Faults) -> CohortId {
         faults.check(path, names::plain("cohort", name));
         let known = self.cohorts.iter().position(|known| **known == *name);
         let position = known.unwrap_or_else(|| {
@@ -102,7 +108,7 @@ impl<'a> Scope<'a> {
         &self,
         written: &model::Route,
         stable: Option<PoolId>,
-        path: &Path,
+        path: &Trail<'_>,
         faults: &mut Faults,
     ) -> Option<Split> {
         if written.weights.is_empty() {
@@ -125,20 +131,21 @@ impl<'a> Scope<'a> {
             faults.add(&path.key("stable"), message);
         }
         let split = Split::new(weights, stable).map_err(|error| {
-            let pool = error.pool();
-            let at = pool.and_then(|pool| self.weight_path(written, pool, &weights_path));
-            faults.add(&at.unwrap_or(weights_path), error.to_string());
+            let name = error
+                .pool()
+                .and_then(|pool| self.weight_name(written, pool));
+            let at = name.map_or(weights_path, |name| weights_path.key(name));
+            faults.add(&at, error.to_string());
         });
         split.ok()
     }
 
-    fn weight_path(&self, written: &model::Route, pool: PoolId, path: &Path) -> Option<Path> {
+    fn weight_name<'b>(&self, written: &'b model::Route, pool: PoolId) -> Option<&'b str> {
         let mut names = written.weights.iter().map(|(name, _)| name);
-        let name = names.find(|name| self.pool(name) == Ok(pool))?;
-        Some(path.key(name))
+        names.find(|name| self.pool(name) == Ok(pool))
     }
 
-    fn flags(&self, written: &model::Route, path: &Path, faults: &mut Faults) -> Vec<Flag> {
+    fn flags(&self, written: &model::Route, path: &Trail<'_>, faults: &mut Faults) -> Vec<Flag> {
         if written.flags.len() > usize::from(u16::MAX) {
             faults.add(path, "these are too many flags; allowed are 65535");
         }
@@ -171,7 +178,7 @@ impl<'a> Scope<'a> {
     }
 }
 
-fn check_max_step(max_step: f64, path: &Path, faults: &mut Faults) {
+fn check_max_step(max_step: f64, path: &Trail<'_>, faults: &mut Faults) {
     if !(0.0..=100.0).contains(&max_step) {
         let message =
             format!("max_step {max_step} is not a number of percent points from 0 to 100");
@@ -180,7 +187,7 @@ fn check_max_step(max_step: f64, path: &Path, faults: &mut Faults) {
 }
 
 /// Only canaries are bounded, so without one the table would do nothing.
-fn check_cap(cap: model::Cap, split: &Split, path: &Path, faults: &mut Faults) {
+fn check_cap(cap: model::Cap, split: &Split, path: &Trail<'_>, faults: &mut Faults) {
     if cap != model::Cap::default() && split.weights.len() < 2 {
         faults.add(
             path,
@@ -192,7 +199,7 @@ fn check_cap(cap: model::Cap, split: &Split, path: &Path, faults: &mut Faults) {
 fn carrier(
     flag: &model::Flag,
     sticky_cookie: &str,
-    path: &Path,
+    path: &Trail<'_>,
     faults: &mut Faults,
 ) -> Option<Carrier> {
     match (&flag.cookie, &flag.header) {
@@ -241,7 +248,7 @@ fn check_value(flag: &model::Flag) -> Result<(), String> {
     Ok(())
 }
 
-fn sticky(written: &model::Sticky, path: &Path, faults: &mut Faults) -> Vec<Key> {
+fn sticky(written: &model::Sticky, path: &Trail<'_>, faults: &mut Faults) -> Vec<Key> {
     faults.check(&path.key("cookie"), cookie_name(&written.cookie));
     if written.max_age < Duration::seconds(1) {
         let message = format!(

@@ -15,7 +15,7 @@ use crate::ids::{ListenerId, PartitionId, PoolId, RouteId};
 use crate::index::Index;
 use crate::model::{self, Config};
 use crate::partition::{Domains, Partitions, check_host};
-use crate::problem::{Fault, Path};
+use crate::problem::{Fault, Trail};
 
 impl Structure {
     /// Resolves and indexes `config`; every fault of routes, partitions, weights, flags and stickiness otherwise.
@@ -24,9 +24,10 @@ impl Structure {
         check_counts(config, &mut faults);
         let partitions = partitions(&config.partitions, &mut faults);
         let mut scope = routes::Scope::new(config, &partitions);
+        let top = Trail::default();
+        let path = top.key("routes");
         let routes = config.routes.iter().enumerate().map(|(position, route)| {
-            let path = Path::default().key("routes").index(position);
-            scope.compile(position, route, &path, &mut faults)
+            scope.compile(position, route, &path.index(position), &mut faults)
         });
         // All of them, before the first that failed ends it.
         let routes: Vec<Option<Route>> = routes.collect();
@@ -55,7 +56,7 @@ impl Structure {
 /// Positions must fit their ids.
 fn check_counts(config: &Config, faults: &mut Faults) {
     let limit = usize::from(u16::MAX);
-    let root = Path::default();
+    let root = Trail::default();
     for (key, count) in [
         ("listeners", config.listeners.len()),
         ("pools", config.pools.0.len()),
@@ -106,7 +107,8 @@ fn target(target: &model::Target) -> Option<Target> {
 }
 
 fn partitions(written: &model::Partitions, faults: &mut Faults) -> Partitions {
-    let path = Path::default().key("partitions");
+    let top = Trail::default();
+    let path = top.key("partitions");
     let header = HeaderName::try_from(&written.header)
         .map_err(|_| format!("`{}` is not a header name", written.header));
     let mut partitions = Partitions {
@@ -137,7 +139,7 @@ fn partitions(written: &model::Partitions, faults: &mut Faults) -> Partitions {
 fn add_partition(
     partitions: &mut Partitions,
     name: &str,
-    path: &Path,
+    path: &Trail<'_>,
     faults: &mut Faults,
 ) -> PartitionId {
     if let Some(known) = partitions.named(name) {
@@ -164,7 +166,7 @@ fn add_host(
     hosts: &mut Domains<PartitionId>,
     host: &str,
     id: PartitionId,
-    path: &Path,
+    path: &Trail<'_>,
     faults: &mut Faults,
 ) {
     let host = host.to_ascii_lowercase();

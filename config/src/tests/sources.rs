@@ -2,7 +2,7 @@
 
 use super::{MINIMAL, loaded, read};
 use crate::digest::digest;
-use crate::load::{Text, finish, includes};
+use crate::load::{Main, Text, finish};
 use crate::model::Config;
 use crate::problem::{Fault, Path};
 
@@ -229,11 +229,11 @@ fn variables_reach_every_string_value_and_no_key() {
 #[test]
 fn the_patterns_of_include_are_known_before_the_rest_is_right() {
     let includes = |name: &str, text: &str| {
-        let main = Text {
+        let main = Main::read(Text {
             name: name.into(),
             text: text.into(),
-        };
-        includes(&main, &super::environment)
+        });
+        main.includes(&super::environment)
     };
     let toml =
         "version = 'x'\ninclude = ['${HOST}/*.toml', 5, 'b.toml']\n[server]\nsecret = '${NO}'\n";
