@@ -30,7 +30,7 @@ use tokio::sync::watch;
 use alarm::Alarm;
 pub use connection::Connection;
 pub use gauge::Gauge;
-pub use wire::Wire;
+pub use wire::{SharedId, Wire};
 
 use crate::metrics::Metrics;
 use crate::proxy::Proxy;
@@ -38,6 +38,9 @@ use crate::refuse::Refuser;
 
 /// Connections waiting to be accepted, as many as the system allows.
 const BACKLOG: i32 = 65_535;
+
+/// Labels of `kanaria_connections`.
+const HTTP_1: &str = "HTTP/1.1";
 
 /// A bound socket of a listener.
 pub struct Bound {
@@ -144,11 +147,11 @@ impl Edge {
         let service = Arc::clone(&self.service);
         let cut = self.cut.clone();
         tokio::spawn(async move {
-            metrics.connection_opened(&name);
+            metrics.connection_opened(&name, HTTP_1);
             let wire = Arc::new(Wire::new(listener, peer, local));
             let connection = Connection::new(stream, wire, open);
             until_cut(serve::serve(connection, service), cut).await;
-            metrics.connection_closed(&name);
+            metrics.connection_closed(&name, HTTP_1);
         });
     }
 }

@@ -3,6 +3,7 @@
 //! What an id means and how ids are spread is `config::mint`'s business.
 
 use std::cell::RefCell;
+use std::sync::OnceLock;
 
 use config::bucket::BucketKey;
 use config::facts::Fresh;
@@ -39,6 +40,27 @@ impl Entropy {
 impl Fresh for Entropy {
     fn id(&self, route: RouteId, split: &Split, key: &BucketKey) -> [u8; 16] {
         SOURCE.with_borrow_mut(|source| source.id(route, split, key))
+    }
+}
+
+/// Randomness for clients that come over one connection: the first of them gets an id, the others the same one.
+#[derive(Clone, Copy, Debug)]
+pub struct Shared<'a>(pub &'a OnceLock<[u8; 16]>);
+
+impl Fresh for Shared<'_> {
+    fn id(&self, route: RouteId, split: &Split, key: &BucketKey) -> [u8; 16] {
+        match self.0.get() {
+            Some(id) => *id,
+            // Two that are first at once draw both, and agree on one.
+            None => {
+                let id = Entropy.id(route, split, key);
+                *self.0.get_or_init(|| id)
+            }
+        }
+    }
+
+    fn once(&self, route: RouteId, split: &Split, key: &BucketKey) -> [u8; 16] {
+        Entropy.id(route, split, key)
     }
 }
 
@@ -85,6 +107,17 @@ mod tests {
             }
         }
         assert_eq!(on_ecs, [50; 3]);
+    }
+
+    #[test]
+    fn a_connection_has_one_id_and_as_many_draws_for_one_request_as_asked() {
+        let key = Master::new([1; 16]).key("default", 0);
+        let split = Split::new(vec![(PoolId(0), 1), (PoolId(1), 1)], PoolId(0)).unwrap();
+        let cell = OnceLock::new();
+        let first = Shared(&cell).id(RouteId(0), &split, &key);
+        assert_eq!(Shared(&cell).id(RouteId(1), &split, &key), first);
+        let once = || Shared(&cell).once(RouteId(0), &split, &key);
+        assert_eq!(HashSet::from([first, once(), once()]).len(), 3);
     }
 
     #[test]

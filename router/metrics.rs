@@ -165,14 +165,14 @@ impl Metrics {
         self.connections.with_label_values(&[listener, protocol])
     }
 
-    /// A connection was accepted.
-    pub fn connection_opened(&self, listener: &str) {
-        self.connections(listener, "HTTP/1.1").inc();
+    /// A connection was accepted, or it turned out that it speaks `protocol`.
+    pub fn connection_opened(&self, listener: &str, protocol: &'static str) {
+        self.connections(listener, protocol).inc();
     }
 
-    /// A connection ended.
-    pub fn connection_closed(&self, listener: &str) {
-        self.connections(listener, "HTTP/1.1").dec();
+    /// A connection ended, or turned out to speak another protocol.
+    pub fn connection_closed(&self, listener: &str, protocol: &'static str) {
+        self.connections(listener, protocol).dec();
     }
 
     /// A connection was closed at once: as many as may be are open.

@@ -18,11 +18,24 @@ pub struct Refuser {
 
 /// One refused request.
 pub struct Refusal {
-    /// What the client is sent; nothing when it is gone.
-    pub answer: Vec<u8>,
+    id: String,
     wire: Arc<Wire>,
+    protocol: Option<&'static str>,
     head: Head,
     cause: Cause,
+}
+
+/// What a refused head said, as far as it could be read; for the log only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Said<'a> {
+    /// As in the log; `None` when not even that could be read.
+    pub protocol: Option<&'static str>,
+    /// Method.
+    pub method: Option<&'a [u8]>,
+    /// Host, as sent.
+    pub host: Option<&'a [u8]>,
+    /// Path, and the query behind its `?`.
+    pub target: Option<&'a [u8]>,
 }
 
 impl Refuser {
@@ -44,27 +57,27 @@ impl Refuser {
         &self.recorder
     }
 
-    /// What to answer to the head, or start of one, in `bytes`.
-    pub fn refusal(&self, wire: &Arc<Wire>, bytes: &[u8], cause: Cause) -> Refusal {
+    /// The refusal of a head that said `said`.
+    pub fn refusal(&self, wire: &Arc<Wire>, said: Said<'_>, cause: Cause) -> Refusal {
         let id = request_id::fresh();
-        let answer = match cause {
-            Cause::ClientClosed => Vec::new(),
-            _ => respond::raw(status(cause), &id),
-        };
-        let [method, path, query] = first_line(bytes);
+        let mut target = said
+            .target
+            .map(|target| target.splitn(2, |byte| *byte == b'?'));
+        let mut part = || target.as_mut().and_then(Iterator::next);
         let head = Head::copy([
             Some(id.as_bytes()),
             None,
-            method,
-            None,
-            path,
-            query,
+            said.method,
+            said.host,
+            part(),
+            part(),
             None,
             None,
         ]);
         Refusal {
-            answer,
+            id,
             wire: Arc::clone(wire),
+            protocol: said.protocol,
             head,
             cause,
         }
@@ -80,7 +93,7 @@ impl Refuser {
             listener: wire.listener,
             client_ip: wire.peer.ip(),
             client_port: Some(wire.peer.port()),
-            protocol: None,
+            protocol: refusal.protocol,
             head: refusal.head,
             status: refusal.cause.status(),
             error: Some(refusal.cause),
@@ -96,20 +109,41 @@ impl Refuser {
     }
 }
 
-fn status(cause: Cause) -> StatusCode {
-    StatusCode::from_u16(cause.status()).unwrap_or(StatusCode::BAD_REQUEST)
+impl Refusal {
+    /// The status the client gets, if it still can get one.
+    pub fn status(&self) -> Option<StatusCode> {
+        let gone = self.cause == Cause::ClientClosed;
+        (!gone)
+            .then(|| StatusCode::from_u16(self.cause.status()).unwrap_or(StatusCode::BAD_REQUEST))
+    }
+
+    /// The name of the request, for its page.
+    pub fn request_id(&self) -> &str {
+        &self.id
+    }
+
+    /// The answer as HTTP/1.1; nothing when the client is gone.
+    pub fn answer(&self) -> Vec<u8> {
+        let answer = self.status().map(|status| respond::raw(status, &self.id));
+        answer.unwrap_or_default()
+    }
 }
 
-/// Method, path and query of a request line, as far as there is one; for the log only.
-fn first_line(bytes: &[u8]) -> [Option<&[u8]>; 3] {
-    let line = bytes
-        .split(|byte| matches!(byte, b'\r' | b'\n'))
-        .next()
-        .unwrap_or_default();
-    let mut parts = line.split(|byte| *byte == b' ');
-    let (Some(method), Some(target), Some(_)) = (parts.next(), parts.next(), parts.next()) else {
-        return [None; 3];
-    };
-    let mut target = target.splitn(2, |byte| *byte == b'?');
-    [Some(method), target.next(), target.next()]
+impl<'a> Said<'a> {
+    /// What the request line says that `bytes`, a head or the start of one, begin with.
+    pub fn by_line(bytes: &'a [u8]) -> Self {
+        let line = bytes
+            .split(|byte| matches!(byte, b'\r' | b'\n'))
+            .next()
+            .unwrap_or_default();
+        let mut parts = line.split(|byte| *byte == b' ');
+        match (parts.next(), parts.next(), parts.next()) {
+            (method, target @ Some(_), Some(_)) => Self {
+                method,
+                target,
+                ..Self::default()
+            },
+            _ => Self::default(),
+        }
+    }
 }

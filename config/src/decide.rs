@@ -115,7 +115,7 @@ fn afresh(route: &Route, split: &Split, key: &BucketKey, facts: &Facts<'_>) -> S
     if !route.divides() {
         return Standing::NONE;
     }
-    let id = facts.fresh.id(route.id, split, key);
+    let id = facts.fresh.once(route.id, split, key);
     Standing {
         bucket: Some(key.place(&id).bucket()),
         ..Standing::NONE

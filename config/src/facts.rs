@@ -56,6 +56,11 @@ impl Fields for http::HeaderMap {
 pub trait Fresh {
     /// The next id for a new client of `route`, whose buckets `split` divides and whose clients `key` places.
     fn id(&self, route: RouteId, split: &Split, key: &BucketKey) -> [u8; 16];
+
+    /// As `id`, for one request of a route that gives no ids: whoever hands out an id twice must not do so here.
+    fn once(&self, route: RouteId, split: &Split, key: &BucketKey) -> [u8; 16] {
+        self.id(route, split, key)
+    }
 }
 
 /// Always the same id: for tests and for explanations.

@@ -16,7 +16,7 @@ use super::head::{self, Next, Patience};
 use crate::hygiene::Framing;
 use crate::proxy::Proxy;
 use crate::record::Cause;
-use crate::refuse::Refuser;
+use crate::refuse::{Refuser, Said};
 
 /// What a connection needs besides itself.
 pub(super) struct Service {
@@ -41,13 +41,7 @@ pub(super) async fn serve(mut connection: Connection, service: Arc<Service>) {
         match head::next(&mut connection, limits, timeouts, &mut patience).await {
             Next::Nothing => return,
             Next::Refused(cause) => {
-                let refusal =
-                    service
-                        .refuser
-                        .refusal(connection.wire(), connection.waiting(), cause);
-                connection.refuse(&refusal.answer).await;
-                service.refuser.record(refusal);
-                return;
+                return refuse(connection, &service, cause).await;
             }
             Next::Head(length, framing) => match one(connection, length, framing, &service).await {
                 Some(kept) => connection = kept,
@@ -55,6 +49,14 @@ pub(super) async fn serve(mut connection: Connection, service: Arc<Service>) {
             },
         }
     }
+}
+
+/// Answers what is no request that we serve, and closes.
+async fn refuse(connection: Connection, service: &Service, cause: Cause) {
+    let said = Said::by_line(connection.waiting());
+    let refusal = service.refuser.refusal(connection.wire(), said, cause);
+    connection.refuse(&refusal.answer()).await;
+    service.refuser.record(refusal);
 }
 
 /// Has one request served; the connection comes back when it can take another one.
@@ -74,7 +76,9 @@ async fn one(
     let served = service.proxy.process_new_http(session, shutdown).await;
     if !wire.met() {
         // pingora answered 400 to a head that had passed here; it is a request all the same.
-        let refusal = service.refuser.refusal(&wire, &[], Cause::BadRequest);
+        let refusal = service
+            .refuser
+            .refusal(&wire, Said::default(), Cause::BadRequest);
         service.refuser.record(refusal);
     }
     let (stream, _) = served?.consume();

@@ -1,15 +1,20 @@
 //! What a connection and the request on it share: addresses that stay, counters and times that change.
 //!
 //! The connection itself is inside pingora while a request runs; this is what the rest may look at, also after a panic.
+//! HTTP/1.1 has one request at a time, so a connection has one wire; on HTTP/2 each stream has a wire of its own.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use config::ids::ListenerId;
 use http::HeaderValue;
 
-/// One client connection, as everyone but its owner sees it.
+/// The id made for the first request without a cookie on a connection that carries many requests at once.
+pub type SharedId = Arc<OnceLock<[u8; 16]>>;
+
+/// One client connection, or one stream of it, as everyone but its owner sees it.
 #[derive(Debug)]
 pub struct Wire {
     /// The listener that accepted it.
@@ -22,6 +27,7 @@ pub struct Wire {
     pub peer_value: HeaderValue,
     /// Our port as `X-Forwarded-Port` names it.
     pub port_value: HeaderValue,
+    shared_id: Option<SharedId>,
     opened: Instant,
     started: AtomicU64,
     received: AtomicU64,
@@ -35,13 +41,26 @@ pub struct Wire {
 
 impl Wire {
     pub(super) fn new(listener: ListenerId, peer: SocketAddr, local: SocketAddr) -> Self {
+        let peer_value = HeaderValue::from_str(&peer.ip().to_canonical().to_string())
+            .expect("an address is a header value");
+        let values = [peer_value, local.port().into()];
+        Self::begin(listener, peer, local, values, None)
+    }
+
+    fn begin(
+        listener: ListenerId,
+        peer: SocketAddr,
+        local: SocketAddr,
+        [peer_value, port_value]: [HeaderValue; 2],
+        shared_id: Option<SharedId>,
+    ) -> Self {
         Self {
             listener,
             peer,
             local,
-            peer_value: HeaderValue::from_str(&peer.ip().to_canonical().to_string())
-                .expect("an address is a header value"),
-            port_value: local.port().into(),
+            peer_value,
+            port_value,
+            shared_id,
             opened: Instant::now(),
             started: AtomicU64::new(0),
             received: AtomicU64::new(0),
@@ -118,6 +137,11 @@ impl Wire {
     /// Whether the limit of `limit_quiet` ended the request.
     pub fn expired(&self) -> bool {
         self.expired.load(Relaxed)
+    }
+
+    /// Where the id is that cookieless requests share with others that run beside this one, if any can.
+    pub fn shared_id(&self) -> Option<&SharedId> {
+        self.shared_id.as_ref()
     }
 
     /// Time since the first byte of the request.

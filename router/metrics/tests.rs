@@ -40,9 +40,9 @@ fn moved() -> Metrics {
     metrics.in_force(Duration::from_micros(700));
     metrics.reloaded("refused");
     metrics.rolled_back("blogs", "token:ci");
-    metrics.connection_opened("public");
-    metrics.connection_opened("public");
-    metrics.connection_closed("public");
+    metrics.connection_opened("public", "HTTP/1.1");
+    metrics.connection_opened("public", "HTTP/1.1");
+    metrics.connection_closed("public", "HTTP/1.1");
     metrics.connection_refused("public");
     metrics.access_log("logs/access.json");
     metrics.finished(&record(), &snapshot);

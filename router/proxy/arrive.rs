@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use config::facts::Facts;
+use config::facts::{Facts, Fresh};
 use config::units::Cidr;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 use pingora_error::{Error, ErrorType, Result};
@@ -14,7 +14,7 @@ use pingora_proxy::Session;
 use super::exchange::{Arrival, Exchange};
 use super::head;
 use crate::accept::{Connection, Wire};
-use crate::entropy::Entropy;
+use crate::entropy::{Entropy, Shared};
 use crate::forward::Journey;
 use crate::identify;
 use crate::record::{Cause, Head};
@@ -59,6 +59,9 @@ impl Exchange {
         let Some(arrival) = &self.arrival else { return };
         let head = session.req_header();
         let snapshot = self.hold.snapshot();
+        let shared = arrival.wire.shared_id().map(|id| Shared(id));
+        // A trusted proxy's connection carries many clients.
+        let shared = shared.as_ref().filter(|_| !arrival.trusted);
         let facts = Facts {
             listener: arrival.wire.listener,
             method: head.method.as_str(),
@@ -70,7 +73,7 @@ impl Exchange {
             client_ip: arrival.client,
             trusted: arrival.trusted,
             now: arrival.now,
-            fresh: &Entropy,
+            fresh: shared.map_or(&Entropy as &dyn Fresh, |shared| shared),
         };
         let decision = snapshot.decide(&facts);
         self.journey = decision.choice.map(|choice| {
@@ -82,8 +85,12 @@ impl Exchange {
     }
 }
 
+/// What is known of the request's way here: by its connection, or, on HTTP/2, with its head.
 fn wire(session: &Session) -> Option<Arc<Wire>> {
-    let stream = session.as_downstream().as_http1()?.stream();
+    let Some(session) = session.as_downstream().as_http1() else {
+        return session.req_header().extensions.get().cloned();
+    };
+    let stream = session.stream();
     stream
         .as_any()
         .downcast_ref::<Connection>()

@@ -1,0 +1,161 @@
+//! One connection that speaks HTTP/2, from its preface to its close: each stream is a request, served in a task of its own.
+//!
+//! Frames, HPACK and flow control are the crate `h2`'s, and so are its answers to what no stream can be made of: those
+//! are seen by nobody else and have no line in the log. What became a request is served, or refused, by us.
+
+mod budget;
+mod session;
+mod settings;
+mod stream;
+
+use std::future::Future;
+use std::ops::ControlFlow;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::server::{Connection as Frames, SendResponse};
+use h2::{Reason, RecvStream};
+use http::Request;
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, Sleep, timeout};
+
+use super::connection::Connection;
+use super::serve::Service;
+use super::wire::{SharedId, Wire};
+use budget::Budget;
+
+/// A client that was told to go has this long for what it had already sent; then the connection is closed.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// What belongs to one connection besides its frames.
+struct Streams {
+    service: Arc<Service>,
+    wire: Arc<Wire>,
+    id: SharedId,
+    running: JoinSet<bool>,
+    budget: Budget,
+    idle: Duration,
+}
+
+/// Serves `connection`, whose client has begun HTTP/2, to its end, or until `cut` turns true.
+pub(super) async fn serve(
+    connection: Connection,
+    service: Arc<Service>,
+    mut cut: watch::Receiver<bool>,
+) {
+    let published = service.refuser.publisher().current();
+    let server = &published.snapshot.structure.server;
+    let (limits, timeouts) = (&server.limits, &server.timeouts);
+    let wire = Arc::clone(connection.wire());
+    let handshake = settings::of(limits).handshake(connection.into_open());
+    let Ok(Ok(frames)) = timeout(timeouts.header.0, handshake).await else {
+        return;
+    };
+    let mut streams = Streams {
+        idle: timeouts.idle.0,
+        service,
+        wire,
+        id: SharedId::default(),
+        running: JoinSet::new(),
+        budget: Budget::default(),
+    };
+    let mut cut = pin!(cut.wait_for(|cut| *cut));
+    streams.accept(frames, cut.as_mut()).await;
+    streams.end(cut).await;
+}
+
+impl Streams {
+    /// Takes streams on until the connection ends. Whoever waits here also moves the bytes of all streams.
+    async fn accept(
+        &mut self,
+        mut frames: Frames<Connection, Bytes>,
+        mut cut: Pin<&mut impl Future>,
+    ) {
+        let mut stopping = self.service.shutdown.clone();
+        let mut stopping = pin!(stopping.wait_for(|stopping| *stopping));
+        let mut leaving = false;
+        let mut timer = pin!(tokio::time::sleep(self.idle));
+        loop {
+            tokio::select! {
+                biased;
+                _ = &mut cut => return,
+                _ = &mut stopping, if !leaving => {
+                    leaving = true;
+                    self.dismiss(&mut frames, timer.as_mut());
+                }
+                Some(ended) = self.running.join_next() => {
+                    self.ended(&ended, &mut frames);
+                    self.rest(leaving, timer.as_mut());
+                }
+                accepted = frames.accept() => match accepted {
+                    Some(Ok((request, respond))) => {
+                        if self.begin(request, respond, &mut frames).is_break() {
+                            leaving = true;
+                        }
+                    }
+                    Some(Err(_)) | None => return,
+                },
+                () = &mut timer, if self.running.is_empty() => {
+                    if leaving {
+                        return;
+                    }
+                    leaving = true;
+                    self.dismiss(&mut frames, timer.as_mut());
+                }
+            }
+        }
+    }
+
+    /// Tells the client that no further stream will be taken on (RFC 9113 section 6.8).
+    fn dismiss(&self, frames: &mut Frames<Connection, Bytes>, timer: Pin<&mut Sleep>) {
+        frames.graceful_shutdown();
+        timer.reset(Instant::now() + FAREWELL);
+    }
+
+    fn begin(
+        &mut self,
+        request: Request<RecvStream>,
+        respond: SendResponse<Bytes>,
+        frames: &mut Frames<Connection, Bytes>,
+    ) -> ControlFlow<()> {
+        // Streams that the client has given up may still be on their way to a target.
+        if self.running.len() >= settings::MOST_RUNNING {
+            frames.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+            return ControlFlow::Break(());
+        }
+        let wire = Arc::new(self.wire.stream(&self.id));
+        let service = Arc::clone(&self.service);
+        self.running
+            .spawn(stream::serve(request, respond, wire, service));
+        ControlFlow::Continue(())
+    }
+
+    fn ended(&mut self, ended: &Result<bool, JoinError>, frames: &mut Frames<Connection, Bytes>) {
+        let answered = matches!(ended, Ok(true));
+        if !self.budget.admits(answered) {
+            frames.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+        }
+    }
+
+    /// The time without a stream begins with the end of the last one.
+    fn rest(&self, leaving: bool, timer: Pin<&mut Sleep>) {
+        if self.running.is_empty() {
+            let patience = if leaving { FAREWELL } else { self.idle };
+            timer.reset(Instant::now() + patience);
+        }
+    }
+
+    /// The connection is gone: what still runs notices, or is cut.
+    async fn end(mut self, mut cut: Pin<&mut impl Future>) {
+        loop {
+            tokio::select! {
+                biased;
+                _ = &mut cut => return self.running.shutdown().await,
+                ended = self.running.join_next() => if ended.is_none() { return },
+            }
+        }
+    }
+}
