@@ -8,6 +8,7 @@ mod alarm;
 mod connection;
 mod gauge;
 mod head;
+mod http2;
 mod linger;
 mod serve;
 mod wire;
@@ -41,6 +42,7 @@ const BACKLOG: i32 = 65_535;
 
 /// Labels of `kanaria_connections`.
 const HTTP_1: &str = "HTTP/1.1";
+const HTTP_2: &str = "HTTP/2";
 
 /// A bound socket of a listener.
 pub struct Bound {
@@ -135,7 +137,8 @@ impl Edge {
         peer: SocketAddr,
     ) {
         let published = self.service.refuser.publisher().current();
-        let name = Arc::clone(&published.snapshot.listener(listener).name);
+        let settings = published.snapshot.listener(listener);
+        let (name, h2c) = (Arc::clone(&settings.name), settings.h2c);
         let most = published.snapshot.structure.server.max_connections;
         let Some(open) = self.gauge.enter(most) else {
             self.metrics.connection_refused(&name);
@@ -150,21 +153,32 @@ impl Edge {
             metrics.connection_opened(&name, HTTP_1);
             let wire = Arc::new(Wire::new(listener, peer, local));
             let connection = Connection::new(stream, wire, open);
-            until_cut(serve::serve(connection, service), cut).await;
+            let http2 = if h2c {
+                let opening = serve::open(connection, Arc::clone(&service));
+                until_cut(opening, cut.clone()).await.flatten()
+            } else {
+                until_cut(serve::serve(connection, Arc::clone(&service)), cut.clone()).await;
+                None
+            };
             metrics.connection_closed(&name, HTTP_1);
+            if let Some(connection) = http2 {
+                metrics.connection_opened(&name, HTTP_2);
+                http2::serve(connection, service, cut).await;
+                metrics.connection_closed(&name, HTTP_2);
+            }
         });
     }
 }
 
-/// Runs `serving` to its end, or until `cut` turns true.
-async fn until_cut(serving: impl Future<Output = ()>, cut: watch::Receiver<bool>) {
+/// Runs `serving` to its end, or until `cut` turns true; then there is nothing.
+async fn until_cut<T>(serving: impl Future<Output = T>, cut: watch::Receiver<bool>) -> Option<T> {
     let mut waiting = cut.clone();
     let waiting = pin!(waiting.wait_for(|cut| *cut));
     let mut alarm = Alarm::new(&cut, waiting);
     let mut serving = pin!(serving);
     poll_fn(|context| match alarm.rang(context) {
-        true => Poll::Ready(()),
-        false => serving.as_mut().poll(context),
+        true => Poll::Ready(None),
+        false => serving.as_mut().poll(context).map(Some),
     })
-    .await;
+    .await
 }

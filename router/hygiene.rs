@@ -5,6 +5,7 @@
 //! This module decides nothing about routing and touches no socket.
 
 mod fields;
+pub mod http2;
 mod line;
 
 use config::model::Limits;
@@ -28,7 +29,7 @@ pub enum Body {
 }
 
 /// Most header fields of a request; a browser sends about 20.
-const MAX_FIELDS: usize = 256;
+pub const MAX_FIELDS: usize = 256;
 
 /// Checks a whole head, from the request line to the empty line.
 pub fn check(head: &[u8], limits: &Limits) -> Result<Framing, Cause> {

@@ -144,6 +144,8 @@ pub enum Cause {
     NotImplemented,
     /// The request line is longer than the limit: 414.
     UriTooLong,
+    /// A call of gRPC for a pool that is spoken to by HTTP/1.1, which has no trailers: 464.
+    VersionMismatch,
     /// A defect of ours.
     Internal,
     /// No route matched: 404.
@@ -181,7 +183,7 @@ pub enum Blame {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::BadRequest,
         Self::BodyTooLarge,
         Self::BodyTimeout,
@@ -193,6 +195,7 @@ impl Cause {
         Self::MethodNotAllowed,
         Self::NotImplemented,
         Self::UriTooLong,
+        Self::VersionMismatch,
         Self::Internal,
         Self::NoRoute,
         Self::NoTarget,
@@ -219,6 +222,7 @@ impl Cause {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::NotImplemented => "not_implemented",
             Self::UriTooLong => "uri_too_long",
+            Self::VersionMismatch => "version_mismatch",
             Self::VersionNotSupported => "version_not_supported",
             Self::Internal => "internal",
             Self::NoRoute => "no_route",
@@ -247,6 +251,7 @@ impl Cause {
             | Self::MethodNotAllowed
             | Self::NotImplemented
             | Self::UriTooLong
+            | Self::VersionMismatch
             | Self::VersionNotSupported => Blame::Client,
             Self::Internal
             | Self::NoRoute
@@ -274,6 +279,7 @@ impl Cause {
             Self::MethodNotAllowed => 405,
             Self::NotImplemented => 501,
             Self::UriTooLong => 414,
+            Self::VersionMismatch => 464,
             Self::VersionNotSupported => 505,
             Self::Internal => 500,
             Self::NoRoute => 404,

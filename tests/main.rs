@@ -20,6 +20,12 @@ mod exchange;
 mod pools;
 // TLS toward the targets.
 mod target_tls;
+// Clients that speak HTTP/2: what reaches a target and what comes back, limits, ends.
+mod http2;
+// gRPC from end to end.
+mod grpc;
+// Long and large exchanges, and the statuses of what fails.
+mod transfer;
 // Requests that ask to switch protocols: WebSockets, and what is none.
 mod upgrade;
 // Deadlines and bounds on what a client may do.

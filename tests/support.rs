@@ -5,6 +5,7 @@
 mod admin;
 mod client;
 mod file;
+pub(crate) mod http2;
 mod jar;
 mod kanaria;
 mod load;

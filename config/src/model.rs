@@ -61,6 +61,10 @@ pub struct Listener {
     pub name: String,
     /// Address and port to bind, `0.0.0.0:8080`; port 0 takes a free one, which is printed at start.
     pub bind: String,
+    /// With `true` clients may speak HTTP/2 without TLS, by prior knowledge (h2c, as gRPC clients inside a network do); HTTP/1.1 is
+    /// spoken all the same. A change holds for new connections.
+    #[serde(default)]
+    pub h2c: bool,
 }
 
 /// Named groups of hosts: computed from the host of a request, told to the target in a header.

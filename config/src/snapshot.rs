@@ -70,6 +70,8 @@ pub struct Listener {
     pub name: Arc<str>,
     /// The address to bind; port 0 asks the system for a free one.
     pub bind: SocketAddr,
+    /// Whether clients may speak HTTP/2 without TLS.
+    pub h2c: bool,
 }
 
 /// A group of targets and how to reach them.

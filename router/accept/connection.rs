@@ -44,7 +44,7 @@ pub struct Connection {
     outbound: BytesMut,
     quiet: Option<Pin<Box<Sleep>>>,
     last_byte: Instant,
-    _open: Open,
+    open: Option<Open>,
 }
 
 /// What of the bytes that arrive belongs to the request in progress.
@@ -66,7 +66,7 @@ impl Connection {
             outbound: BytesMut::new(),
             quiet: None,
             last_byte: Instant::now(),
-            _open: open,
+            open: Some(open),
         }
     }
 
@@ -128,6 +128,14 @@ impl Connection {
             return std::mem::take(&mut self.inbound);
         }
         self.inbound.split_to(length)
+    }
+
+    /// The connection as bytes and nothing else: whoever gets it reads all of them, what is waiting first.
+    /// It counts as open until the second part is dropped.
+    pub(super) fn into_bytes(mut self) -> (Self, Option<Open>) {
+        self.allowed = Allowed::All;
+        let open = self.open.take();
+        (self, open)
     }
 
     /// Sends an answer of ours to a head that was refused, and closes once the client had time to read it.

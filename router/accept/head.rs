@@ -33,6 +33,50 @@ pub(super) struct Patience<'a, S> {
     stopping: Alarm<'a, S>,
 }
 
+/// What a client of HTTP/2 sends first (RFC 9113 section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// What a new connection begins with.
+pub(super) enum Beginning {
+    /// Nothing came in time.
+    Nothing,
+    /// Something else than HTTP/2.
+    Http1,
+    /// The preface of HTTP/2.
+    Http2,
+    /// A part of the preface, and then nothing.
+    Refused(Cause),
+}
+
+/// Waits until `connection` has shown what it speaks: no byte of HTTP/1.1 waits for one that may not come.
+pub(super) async fn beginning<S: Future>(
+    connection: &mut Connection,
+    timeouts: &Timeouts,
+    patience: &mut Patience<'_, S>,
+) -> Beginning {
+    if !patience.first_byte(connection, timeouts.idle.0).await {
+        return Beginning::Nothing;
+    }
+    let begin = Instant::now();
+    loop {
+        let waiting = connection.waiting();
+        let length = waiting.len().min(PREFACE.len());
+        if waiting[..length] != PREFACE[..length] {
+            return Beginning::Http1;
+        }
+        if length == PREFACE.len() {
+            return Beginning::Http2;
+        }
+        let cause = match timeout_at(begin + timeouts.header.0, connection.fill(ROOM)).await {
+            Ok(Ok(1..)) => continue,
+            Ok(_) => Cause::ClientClosed,
+            Err(_) => Cause::HeaderTimeout,
+        };
+        connection.start_request(begin);
+        return Beginning::Refused(cause);
+    }
+}
+
 /// Waits for the next request of `connection` and checks its head.
 pub(super) async fn next<S: Future>(
     connection: &mut Connection,

@@ -4,11 +4,11 @@
 //! are seen by nobody else and have no line in the log. What became a request is served, or refused, by us.
 
 mod budget;
+mod serve;
 mod session;
 mod settings;
 mod stream;
 
-use std::future::Future;
 use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -23,6 +23,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, Sleep, timeout};
 
 use super::connection::Connection;
+use super::gauge::Open;
 use super::serve::Service;
 use super::wire::{SharedId, Wire};
 use budget::Budget;
@@ -38,19 +39,22 @@ struct Streams {
     running: JoinSet<bool>,
     budget: Budget,
     idle: Duration,
+    /// The connection counts as open until the last request of it is written down.
+    _open: Option<Open>,
 }
 
 /// Serves `connection`, whose client has begun HTTP/2, to its end, or until `cut` turns true.
 pub(super) async fn serve(
     connection: Connection,
     service: Arc<Service>,
-    mut cut: watch::Receiver<bool>,
+    cut: watch::Receiver<bool>,
 ) {
     let published = service.refuser.publisher().current();
     let server = &published.snapshot.structure.server;
     let (limits, timeouts) = (&server.limits, &server.timeouts);
     let wire = Arc::clone(connection.wire());
-    let handshake = settings::of(limits).handshake(connection.into_open());
+    let (connection, open) = connection.into_bytes();
+    let handshake = settings::of(limits).handshake(connection);
     let Ok(Ok(frames)) = timeout(timeouts.header.0, handshake).await else {
         return;
     };
@@ -61,28 +65,25 @@ pub(super) async fn serve(
         id: SharedId::default(),
         running: JoinSet::new(),
         budget: Budget::default(),
+        _open: open,
     };
-    let mut cut = pin!(cut.wait_for(|cut| *cut));
-    streams.accept(frames, cut.as_mut()).await;
+    streams.accept(frames, cut.clone()).await;
     streams.end(cut).await;
 }
 
 impl Streams {
     /// Takes streams on until the connection ends. Whoever waits here also moves the bytes of all streams.
-    async fn accept(
-        &mut self,
-        mut frames: Frames<Connection, Bytes>,
-        mut cut: Pin<&mut impl Future>,
-    ) {
-        let mut stopping = self.service.shutdown.clone();
-        let mut stopping = pin!(stopping.wait_for(|stopping| *stopping));
+    async fn accept(&mut self, mut frames: Frames<Connection, Bytes>, cut: watch::Receiver<bool>) {
+        let mut cut = pin!(turned(cut));
+        let mut stopping = pin!(turned(self.service.shutdown.clone()));
         let mut leaving = false;
         let mut timer = pin!(tokio::time::sleep(self.idle));
         loop {
             tokio::select! {
                 biased;
-                _ = &mut cut => return,
-                _ = &mut stopping, if !leaving => {
+                // Before the connection goes: a request must not take that for a client that left.
+                () = &mut cut => return self.running.shutdown().await,
+                () = &mut stopping, if !leaving => {
                     leaving = true;
                     self.dismiss(&mut frames, timer.as_mut());
                 }
@@ -129,7 +130,7 @@ impl Streams {
         let wire = Arc::new(self.wire.stream(&self.id));
         let service = Arc::clone(&self.service);
         self.running
-            .spawn(stream::serve(request, respond, wire, service));
+            .spawn(serve::serve(request, respond, wire, service));
         ControlFlow::Continue(())
     }
 
@@ -149,13 +150,18 @@ impl Streams {
     }
 
     /// The connection is gone: what still runs notices, or is cut.
-    async fn end(mut self, mut cut: Pin<&mut impl Future>) {
-        loop {
-            tokio::select! {
-                biased;
-                _ = &mut cut => return self.running.shutdown().await,
-                ended = self.running.join_next() => if ended.is_none() { return },
-            }
+    async fn end(mut self, cut: watch::Receiver<bool>) {
+        tokio::select! {
+            biased;
+            () = turned(cut) => {}
+            () = async { while self.running.join_next().await.is_some() {} } => {}
         }
+        self.running.shutdown().await;
     }
+}
+
+/// Ends when `switch` is turned, or nobody is left to turn it.
+async fn turned(mut switch: watch::Receiver<bool>) {
+    // An error is that nobody is left.
+    let _ = switch.wait_for(|turned| *turned).await;
 }

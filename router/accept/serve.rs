@@ -1,4 +1,6 @@
-//! One client connection from accept to close: head after head, each handed to the proxy when it passed.
+//! One client connection of HTTP/1.1 from accept to close: head after head, each handed to the proxy when it passed.
+//!
+//! On a listener that takes HTTP/2 too, the first bytes say which of the two it is.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -12,7 +14,7 @@ use pingora_proxy::HttpProxy;
 
 use super::alarm::Alarm;
 use super::connection::Connection;
-use super::head::{self, Next, Patience};
+use super::head::{self, Beginning, Next, Patience};
 use crate::hygiene::Framing;
 use crate::proxy::Proxy;
 use crate::record::Cause;
@@ -23,6 +25,27 @@ pub(super) struct Service {
     pub(super) proxy: Arc<HttpProxy<Proxy>>,
     pub(super) refuser: Refuser,
     pub(super) shutdown: ShutdownWatch,
+}
+
+/// Serves `connection` to its end, unless its client begins HTTP/2: then it comes back.
+pub(super) async fn open(mut connection: Connection, service: Arc<Service>) -> Option<Connection> {
+    match beginning(&mut connection, &service).await {
+        Beginning::Nothing => {}
+        Beginning::Http1 => serve(connection, service).await,
+        Beginning::Http2 => return Some(connection),
+        Beginning::Refused(cause) => refuse(connection, &service, cause).await,
+    }
+    None
+}
+
+async fn beginning(connection: &mut Connection, service: &Service) -> Beginning {
+    let mut waiting = service.shutdown.clone();
+    let waiting = pin!(waiting.wait_for(|stopping| *stopping));
+    let timer = pin!(tokio::time::sleep(Duration::ZERO));
+    let mut patience = Patience::new(timer, Alarm::new(&service.shutdown, waiting));
+    let published = service.refuser.publisher().current();
+    let timeouts = &published.snapshot.structure.server.timeouts;
+    head::beginning(connection, timeouts, &mut patience).await
 }
 
 /// Serves `connection` to its end.

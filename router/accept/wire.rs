@@ -37,6 +37,7 @@ pub struct Wire {
     switched: AtomicBool,
     expired: AtomicBool,
     met: AtomicBool,
+    answered: AtomicBool,
 }
 
 impl Wire {
@@ -70,7 +71,15 @@ impl Wire {
             switched: AtomicBool::new(false),
             expired: AtomicBool::new(false),
             met: AtomicBool::new(false),
+            answered: AtomicBool::new(false),
         }
+    }
+
+    /// The wire of a stream that begins now, and shares `id` with the others of this connection.
+    pub(super) fn stream(&self, id: &SharedId) -> Self {
+        let values = [self.peer_value.clone(), self.port_value.clone()];
+        let id = Some(Arc::clone(id));
+        Self::begin(self.listener, self.peer, self.local, values, id)
     }
 
     /// The first byte of a request is here: its clock and its counters start.
@@ -88,6 +97,16 @@ impl Wire {
     /// Whether the request in progress has met `meet`.
     pub(super) fn met(&self) -> bool {
         self.met.load(Relaxed)
+    }
+
+    /// The last byte of the answer is on its way; HTTP/2 only.
+    pub(super) fn answer(&self) {
+        self.answered.store(true, Relaxed);
+    }
+
+    /// Whether the answer is whole; HTTP/2 only.
+    pub(super) fn answered(&self) -> bool {
+        self.answered.load(Relaxed)
     }
 
     pub(super) fn add_received(&self, bytes: usize) {

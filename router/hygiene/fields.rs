@@ -18,7 +18,12 @@ impl<'a> Seen<'a> {
     /// Takes one field line.
     pub(super) fn field(&mut self, line: &'a [u8]) -> Result<(), Cause> {
         let colon = memchr::memchr(b':', line).ok_or(Cause::BadRequest)?;
-        let (name, value) = (&line[..colon], trimmed(&line[colon + 1..]));
+        self.part(&line[..colon], trimmed(&line[colon + 1..]))
+    }
+
+    /// Takes one field by its two parts, of which the value has no space around it.
+    #[inline]
+    pub(super) fn part(&mut self, name: &'a [u8], value: &'a [u8]) -> Result<(), Cause> {
         // Without a way out in the middle, the compiler looks at many bytes of a value at once.
         let plain = value
             .iter()
@@ -31,6 +36,19 @@ impl<'a> Seen<'a> {
             14 if is_spelled(name, b"content-length") => self.length(name, value),
             17 if is_spelled(name, b"transfer-encoding") => self.coding(name, value),
             _ => Ok(()),
+        }
+    }
+
+    /// What `Host` says.
+    pub(super) const fn named(&self) -> Option<&'a [u8]> {
+        self.host
+    }
+
+    /// What `Content-Length` says; no other framing is possible on HTTP/2.
+    pub(super) fn announced(&self) -> Result<Option<u64>, Cause> {
+        match self.coding {
+            Some(_) => Err(Cause::BadRequest),
+            None => Ok(self.length),
         }
     }
 
@@ -95,7 +113,7 @@ impl<'a> Seen<'a> {
         let readable = request
             .authority
             .is_none_or(|authority| Authority::try_from(authority).is_ok());
-        if !named.is_empty() && all_in(&AUTHORITY, named) && readable {
+        if is_authority(named) && readable {
             Ok(())
         } else {
             Err(Cause::BadRequest)
@@ -109,6 +127,11 @@ fn trimmed(mut value: &[u8]) -> &[u8] {
         value = rest;
     }
     value
+}
+
+/// Whether `named` can be the host of a request: a name or an address, perhaps a port, no user information.
+pub(super) fn is_authority(named: &[u8]) -> bool {
+    !named.is_empty() && all_in(&AUTHORITY, named)
 }
 
 /// `name` is `wanted` in any case, or would be for a server that folds `_` to `-`.

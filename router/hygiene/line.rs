@@ -66,7 +66,7 @@ pub(super) fn request(line: &[u8]) -> Result<Request<'_>, Cause> {
 }
 
 /// Methods are in capitals, as an ALB wants them; TRACE shows credentials to scripts and CONNECT changes the framing.
-fn check_method(method: &[u8]) -> Result<(), Cause> {
+pub(super) fn check_method(method: &[u8]) -> Result<(), Cause> {
     let plain = |byte: &u8| byte.is_ascii_uppercase() || matches!(byte, b'-' | b'_');
     match method {
         b"CONNECT" | b"TRACE" => Err(Cause::MethodNotAllowed),
@@ -79,20 +79,30 @@ fn check_method(method: &[u8]) -> Result<(), Cause> {
 
 /// Checks the target's form (RFC 9112 section 3.2) and gives the authority of an absolute one.
 fn authority<'a>(target: &'a [u8], method: &[u8]) -> Result<Option<&'a [u8]>, Cause> {
-    if !target
-        .iter()
-        .all(|byte| (0x21..=0x7e).contains(byte) || *byte >= 0x80)
-    {
-        return Err(Cause::BadRequest);
+    check_target(target)?;
+    if is_origin_form(target, method) {
+        return Ok(None);
     }
+    absolute(target).map(Some)
+}
+
+/// A path, or the whole server for OPTIONS (RFC 9112 sections 3.2.1 and 3.2.4).
+pub(super) fn is_origin_form(target: &[u8], method: &[u8]) -> bool {
+    target.starts_with(b"/") || (target == b"*" && method == b"OPTIONS")
+}
+
+/// Checks the bytes of a target, whatever its form.
+pub(super) fn check_target(target: &[u8]) -> Result<(), Cause> {
+    let visible = |byte: &u8| (0x21..=0x7e).contains(byte) || *byte >= 0x80;
     // A fragment never belongs in a request, and servers disagree on where it ends.
-    if target.contains(&b'#') || std::str::from_utf8(target).is_err() || !is_carried(target) {
-        return Err(Cause::BadRequest);
-    }
-    match target {
-        [b'/', ..] => Ok(None),
-        b"*" if method == b"OPTIONS" => Ok(None),
-        _ => absolute(target).map(Some),
+    if target.iter().all(visible)
+        && !target.contains(&b'#')
+        && std::str::from_utf8(target).is_ok()
+        && is_carried(target)
+    {
+        Ok(())
+    } else {
+        Err(Cause::BadRequest)
     }
 }
 

@@ -59,12 +59,12 @@ impl Exchange {
         session
             .write_response_header(Box::new(response), bodiless)
             .await?;
-        if !bodiless {
-            session
-                .write_response_body(Some(Bytes::from(body)), true)
-                .await?;
+        if bodiless {
+            // On HTTP/2 only this says that it is whole.
+            return session.as_downstream_mut().finish_body().await;
         }
-        Ok(())
+        let body = Some(Bytes::from(body));
+        session.write_response_body(body, true).await
     }
 
     /// The cookie of a client that has none, and where the request went for a flagged one that may know.

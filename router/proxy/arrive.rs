@@ -138,6 +138,7 @@ fn arrival(
             && text(head::FORWARDED_PROTO)
                 .is_some_and(|proto| proto.eq_ignore_ascii_case(b"https")),
         upgrade,
+        trailers: takes_trailers(head),
         wire,
     }
 }
@@ -189,6 +190,11 @@ fn asks_to_switch(head: &RequestHeader) -> bool {
         && connection.any(|line| names_upgrade(line.as_bytes()))
         && value(header::CONTENT_LENGTH).is_none_or(|length| length == b"0")
         && value(header::TRANSFER_ENCODING).is_none()
+}
+
+/// On HTTP/1.1 we carry no trailers, so there it does not matter who could take them.
+fn takes_trailers(head: &RequestHeader) -> bool {
+    head.version == Version::HTTP_2 && head.headers.contains_key(header::TE)
 }
 
 fn names_upgrade(connection: &[u8]) -> bool {

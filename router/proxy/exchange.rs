@@ -44,6 +44,8 @@ pub(super) struct Arrival {
     pub(super) trusted: bool,
     pub(super) secure: bool,
     pub(super) upgrade: bool,
+    /// The client can take trailers.
+    pub(super) trailers: bool,
 }
 
 impl Exchange {

@@ -43,7 +43,9 @@ impl Exchange {
         let gone = cause == Cause::ClientClosed;
         // pingora closes after an error; the answer must not promise otherwise.
         session.set_keepalive(None);
-        if !begun && !gone && self.refuse(session, cause).await.is_err() {
+        let refused = !begun && !gone && self.refuse(session, cause).await.is_err();
+        // A stream that `h2` has reset takes no answer; its client is there all the same.
+        if refused && cause != Cause::BadRequest {
             self.cause = Some(Cause::ClientClosed);
         }
         FailToProxy {
@@ -80,7 +82,7 @@ impl Exchange {
             return if self.switched() {
                 Cause::UpgradedIdle
             } else {
-                Cause::ResponseTimeout
+                target_cause(&ErrorType::ReadTimedout, is_body_done(session))
             };
         }
         if self.switched() && *error.etype() == ErrorType::WriteTimedout {
@@ -88,12 +90,14 @@ impl Exchange {
         }
         match error.esource() {
             ErrorSource::Downstream => client_cause(error.etype()),
-            ErrorSource::Upstream => {
-                target_cause(error.etype(), session.as_downstream_mut().is_body_done())
-            }
+            ErrorSource::Upstream => target_cause(error.etype(), is_body_done(session)),
             ErrorSource::Internal | ErrorSource::Unset => Cause::Internal,
         }
     }
+}
+
+fn is_body_done(session: &mut Session) -> bool {
+    session.as_downstream_mut().is_body_done()
 }
 
 const fn client_cause(kind: &ErrorType) -> Cause {

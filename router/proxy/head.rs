@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::header::{self, Entry};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use pingora_error::{ErrorType, OrErr, Result};
 use pingora_http::RequestHeader;
 
@@ -36,9 +36,17 @@ impl Exchange {
             self.set_forwarded(arrival, &mut parts.headers)?;
             self.set_marks(arrival, &mut parts.headers);
             self.strip_cookie(&mut parts.headers)?;
-            *request = RequestHeader::from(parts);
             if let Some(gate) = &self.gate {
                 gate.close();
+            }
+            let http2 = parts.version == Version::HTTP_2;
+            if http2 && arrival.trailers {
+                // Ours to say anew for this hop; servers of gRPC insist on it.
+                let trailers = HeaderValue::from_static("trailers");
+                parts.headers.insert(header::TE, trailers);
+            }
+            *request = RequestHeader::from(parts);
+            if http2 || self.gate.is_some() {
                 arrival
                     .wire
                     .limit_quiet(self.response_timeout().unwrap_or(Duration::ZERO));

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use config::snapshot::Pool;
-use http::{HeaderName, header};
-use pingora_core::protocols::{ALPN, Digest};
+use http::{HeaderName, Version, header};
+use pingora_core::protocols::{ALPN, Digest, TcpKeepalive};
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorSource, ErrorType, OrErr, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
@@ -21,6 +21,22 @@ use super::exchange::Exchange;
 use super::tunnel;
 use crate::pool::Failure;
 use crate::record::{Cause, Upstream};
+
+/// Requests that share one connection of HTTP/2 to a target.
+const TARGET_STREAMS: u32 = 100;
+/// Bytes of an answer that a target may send ahead of its client: more than the largest message that gRPC takes, so that
+/// a target can put down the answer to one message and read the next.
+const TARGET_WINDOW: u32 = 5 * 1024 * 1024;
+/// The same of all streams of a connection together: a dozen clients that read nothing hold up no other one whose
+/// request shares their connection to the target.
+const CONNECTION_WINDOW: u32 = 64 * 1024 * 1024;
+/// A target whose machine is gone is noticed by TCP, so that its connections are not used again.
+const PROBES: TcpKeepalive = TcpKeepalive {
+    idle: Duration::from_secs(15),
+    interval: Duration::from_secs(5),
+    count: 3,
+    user_timeout: Duration::from_secs(30),
+};
 
 impl Exchange {
     /// The next target to try, as pingora wants it.
@@ -35,6 +51,9 @@ impl Exchange {
             None => Err(Cause::Internal),
         };
         let lease = picked.map_err(|cause| self.end(cause))?;
+        if !self.speaks_http2() && is_grpc(session.req_header()) {
+            return Err(self.end(Cause::VersionMismatch));
+        }
         let address = lease.address();
         self.cause = None;
         self.lease = Some(lease);
@@ -175,11 +194,25 @@ impl Exchange {
     /// Whether the target is asked to switch protocols; one that is spoken to by HTTP/2 cannot.
     fn switches(&self) -> bool {
         let asks = self.arrival.as_ref().is_some_and(|arrival| arrival.upgrade);
-        asks && self.journey.as_ref().is_some_and(|journey| {
+        asks && !self.speaks_http2()
+    }
+
+    fn speaks_http2(&self) -> bool {
+        self.journey.as_ref().is_some_and(|journey| {
             let pool = self.hold.snapshot().pool(journey.serving());
-            !pool.settings.http2
+            pool.settings.http2
         })
     }
+}
+
+/// Whether the answer will end with trailers that say what became of the call, which HTTP/1.1 to the target would lose.
+fn is_grpc(head: &RequestHeader) -> bool {
+    let Some(kind) = head.headers.get(header::CONTENT_TYPE) else {
+        return false;
+    };
+    let kind = kind.as_bytes().strip_prefix(b"application/grpc");
+    head.version == Version::HTTP_2
+        && kind.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }
 
 /// Fields that `Connection` names are for the next hop only, which is us (RFC 9110 section 7.6.1).
@@ -226,8 +259,13 @@ fn peer(pool: &Pool, address: SocketAddr, head: &RequestHeader) -> Box<HttpPeer>
     options.idle_timeout = Some(settings.idle_timeout.0);
     if settings.http2 {
         options.alpn = ALPN::H2;
-        options.max_h2_streams = 100;
-        options.h2_ping_interval = Some(Duration::from_secs(15));
+        // The wire bounds how long both directions may be quiet: pingora would count the time of an upload as silence.
+        options.read_timeout = None;
+        options.max_h2_streams = TARGET_STREAMS as usize;
+        options.h2_stream_window_size = Some(TARGET_WINDOW);
+        options.h2_connection_window_size = Some(CONNECTION_WINDOW);
+        // Not by pings of HTTP/2: servers of gRPC close a connection that pings more than every five minutes.
+        options.tcp_keepalive = Some(PROBES);
     }
     peer
 }

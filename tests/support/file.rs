@@ -9,6 +9,7 @@ use super::stub::Stub;
 pub(crate) struct File {
     server: String,
     admin: String,
+    listener: String,
     pools: Vec<Pool>,
     route: String,
     weights: String,
@@ -34,9 +35,15 @@ impl File {
 
     /// One route and one pool.
     pub(crate) fn single(ec2: &Stub) -> Self {
+        Self::at(ec2.address)
+    }
+
+    /// As `single`, for a target that is no stub.
+    pub(crate) fn at(ec2: SocketAddr) -> Self {
         Self {
             server: String::new(),
             admin: String::new(),
+            listener: String::new(),
             pools: Vec::new(),
             route: String::new(),
             weights: String::new(),
@@ -44,7 +51,13 @@ impl File {
             after: String::new(),
             log: true,
         }
-        .pool("ec2", &[ec2.address])
+        .pool("ec2", &[ec2])
+    }
+
+    /// A public listener that takes HTTP/2 too.
+    pub(crate) fn h2c(mut self) -> Self {
+        self.listener = "h2c = true\n".into();
+        self
     }
 
     /// A further pool, or other targets for one that is there.
@@ -113,6 +126,7 @@ impl File {
         let Self {
             server,
             admin,
+            listener,
             route,
             before,
             after,
@@ -129,7 +143,7 @@ impl File {
         };
         format!(
             "version = 1\n[server]\nthreads = 2\n{server}[admin]\nbind = \"127.0.0.1:0\"\n{admin}\n\
-             [[listeners]]\nname = \"public\"\nbind = \"127.0.0.1:0\"\n{}{before}\n\
+             [[listeners]]\nname = \"public\"\nbind = \"127.0.0.1:0\"\n{listener}{}{before}\n\
              [[routes]]\nname = \"web\"\nstable = \"ec2\"\n{weights}{route}\n{log}{after}\n",
             self.pools.iter().map(Pool::text).collect::<String>(),
         )

@@ -78,6 +78,7 @@ fn listeners(config: &Config) -> Vec<Listener> {
             id,
             name: listener.name.as_str().into(),
             bind: listener.bind.parse().ok()?,
+            h2c: listener.h2c,
         })
     });
     listeners.collect()

@@ -1,0 +1,109 @@
+//! One request of a connection: its head is checked, and then it goes the way of any.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use h2::RecvStream;
+use h2::server::SendResponse;
+use http::request::Parts;
+use http::{Request, Response, StatusCode, header};
+use pingora_core::apps::HttpServerApp;
+use pingora_core::protocols::http::ServerSession;
+use pingora_http::RequestHeader;
+
+use super::stream::Stream;
+use crate::accept::serve::Service;
+use crate::accept::wire::Wire;
+use crate::hygiene::http2;
+use crate::record::Cause;
+use crate::refuse::{Refusal, Said};
+use crate::respond;
+
+/// Serves the request of one stream; whether its client got a whole answer.
+pub(super) async fn serve(
+    request: Request<RecvStream>,
+    respond: SendResponse<Bytes>,
+    wire: Arc<Wire>,
+    service: Arc<Service>,
+) -> bool {
+    // A log that may not lose a line holds up this request, not the others of the connection.
+    service.refuser.recorder().ready().await;
+    let (mut head, body) = request.into_parts();
+    wire.add_received(size(&head));
+    let published = service.refuser.publisher().current();
+    let limits = &published.snapshot.structure.server.limits;
+    if let Err(cause) = http2::settle(&mut head, limits) {
+        let refusal = service.refuser.refusal(&wire, said(&head), cause);
+        refuse(respond, &refusal, &wire);
+        service.refuser.record(refusal);
+        return wire.answered();
+    }
+    drop(published);
+    head.extensions.insert(Arc::clone(&wire));
+    let head = RequestHeader::from(head);
+    let stream = Stream::new(head, body, respond, Arc::clone(&wire));
+    let session = ServerSession::Custom(Box::new(stream));
+    let shutdown = &service.shutdown;
+    service.proxy.process_new_http(session, shutdown).await;
+    if !wire.met() {
+        let refusal = service
+            .refuser
+            .refusal(&wire, Said::default(), Cause::BadRequest);
+        service.refuser.record(refusal);
+    }
+    wire.answered()
+}
+
+/// Answers a head that was refused. The client may be gone already; there is nobody to tell.
+fn refuse(mut respond: SendResponse<Bytes>, refusal: &Refusal, wire: &Wire) {
+    let status = refusal.status().unwrap_or(StatusCode::BAD_REQUEST);
+    let page = respond::page(status, refusal.request_id(), None);
+    let answer = Response::builder()
+        .status(status)
+        .header(header::SERVER, "kanaria")
+        .header(header::CONTENT_TYPE, page.content_type)
+        .header(header::CONTENT_LENGTH, page.body.len())
+        .header("x-request-id", refusal.request_id())
+        .body(());
+    let Ok(answer) = answer else { return };
+    let length = page.body.len();
+    if let Ok(mut body) = respond.send_response(answer, false)
+        && body.send_data(Bytes::from(page.body), true).is_ok()
+    {
+        wire.add_sent(length);
+        wire.answer();
+    }
+}
+
+/// Bytes of a head before compression: of its pseudo-fields and its fields, without what framing adds.
+fn size(head: &Parts) -> usize {
+    let authority = head
+        .uri
+        .authority()
+        .map_or(0, |authority| authority.as_str().len());
+    let target = head
+        .uri
+        .path_and_query()
+        .map_or(0, |target| target.as_str().len());
+    let fields = head.headers.iter();
+    let fields: usize = fields
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    head.method.as_str().len() + authority + target + fields
+}
+
+fn said(head: &Parts) -> Said<'_> {
+    let named = head.headers.get(header::HOST);
+    let authority = head.uri.authority();
+    Said {
+        protocol: Some("HTTP/2"),
+        method: Some(head.method.as_str().as_bytes()),
+        host: authority
+            .map(|authority| authority.as_str().as_bytes())
+            .or_else(|| named.map(http::HeaderValue::as_bytes)),
+        target: head
+            .uri
+            .path_and_query()
+            .map(|target| target.as_str().as_bytes()),
+    }
+}
