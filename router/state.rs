@@ -157,6 +157,7 @@ fn bare(live: Live) -> Change {
     Change {
         live,
         held: Vec::new(),
+        targets: Vec::new(),
         notes: Vec::new(),
     }
 }

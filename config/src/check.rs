@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use crate::model::{AccessLog, Admin, Config, Limits, Listener, Server};
 use crate::problem::{Fault, Path};
 use crate::units::{Duration, Size};
+pub(crate) use pool::target_address;
 
 /// Everything wrong with the settings of a file, in the order of the model.
 pub fn settings(config: &Config) -> Vec<Fault> {

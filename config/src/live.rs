@@ -1,12 +1,14 @@
 //! The live state: who owns the weights, and which changes are allowed.
 //!
-//! The file owns structure, bounds and initial weights; this state owns live weights, marks and epochs.
+//! The file owns structure, bounds and initial weights; this state owns live weights, marks, epochs, and what operators
+//! said about targets.
 //! Everything here is a pure function of the state before and the change asked.
 //! It does not know where the state is kept, who asked, or what time it is.
 
 mod command;
 mod delta;
 mod refusal;
+mod registration;
 mod reload;
 mod routes;
 mod share;
@@ -17,8 +19,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use command::{Bounds, freeze, reshuffle, restore, resume, rollback, set_weights};
-pub use delta::{Delta, Edit};
+pub use delta::{Delta, Edit, TargetEdit};
 pub use refusal::{Complaint, Refusal};
+pub use registration::{
+    Known, Registration, TargetShift, deregister, find, register, standing_edits, target_address,
+};
 pub use reload::{Held, all_stable, fresh, reload};
 pub use routes::{Routes, block, stable_only};
 pub use share::Share;
@@ -36,6 +41,9 @@ pub struct Live {
     pub routes: BTreeMap<String, LiveRoute>,
     /// Epoch by cohort name; absent means 0.
     pub epochs: BTreeMap<String, u64>,
+    /// What operators said about targets, by pool name; pools of which they said nothing are not in it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub targets: BTreeMap<String, TargetEdits>,
 }
 
 /// The live state of one route.
@@ -99,6 +107,17 @@ impl Latch {
     }
 }
 
+impl Live {
+    /// Puts `edits` in the place of those of `pool`.
+    fn edit(&mut self, pool: &str, edits: TargetEdits) {
+        if edits == TargetEdits::default() {
+            self.targets.remove(pool);
+        } else {
+            self.targets.insert(pool.to_owned(), edits);
+        }
+    }
+}
+
 /// A change worked out: the state after it, and what its operator should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
@@ -106,6 +125,8 @@ pub struct Change {
     pub live: Live,
     /// Routes of a reload whose changed block was not applied, and why.
     pub held: Vec<Held>,
+    /// Targets it was about, in the order asked.
+    pub targets: Vec<TargetShift>,
     /// What else the operator should know.
     pub notes: Vec<String>,
 }
@@ -113,11 +134,14 @@ pub struct Change {
 impl Change {
     /// The state `after`, numbered one above `before` unless they are the same.
     fn from(before: &Live, mut after: Live) -> Self {
-        let same = before.routes == after.routes && before.epochs == after.epochs;
+        let same = before.routes == after.routes
+            && before.epochs == after.epochs
+            && before.targets == after.targets;
         after.revision = before.revision + u64::from(!same);
         Self {
             live: after,
             held: Vec::new(),
+            targets: Vec::new(),
             notes: Vec::new(),
         }
     }

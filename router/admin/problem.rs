@@ -189,11 +189,21 @@ impl From<Rejection> for Problem {
 
 fn refused(refusal: &Refusal) -> Problem {
     let (status, kind, title) = match refusal {
-        Refusal::UnknownRoute { .. } => (StatusCode::NOT_FOUND, "not-found", "not found"),
-        Refusal::Pools { .. } | Refusal::Heavy { .. } | Refusal::NoBucket { .. } => (
+        Refusal::UnknownRoute { .. }
+        | Refusal::UnknownPool { .. }
+        | Refusal::UnknownTargets { .. } => (StatusCode::NOT_FOUND, "not-found", "not found"),
+        Refusal::Pools { .. }
+        | Refusal::Heavy { .. }
+        | Refusal::NoBucket { .. }
+        | Refusal::Twice { .. } => (
             StatusCode::UNPROCESSABLE_ENTITY,
             "invalid",
             "invalid values",
+        ),
+        Refusal::LastTarget { .. } => (
+            StatusCode::CONFLICT,
+            "last-target",
+            "the pool would be empty",
         ),
         Refusal::AllZero => (StatusCode::CONFLICT, "all-zero", "nothing would be served"),
         Refusal::Latched { .. } => (StatusCode::CONFLICT, "latched", "the route is latched"),

@@ -80,7 +80,7 @@ fn targets(targets: &[Target], path: &Path, faults: &mut Vec<Fault>) {
     }
 }
 
-fn target_address(text: &str) -> Result<SocketAddr, String> {
+pub(crate) fn target_address(text: &str) -> Result<SocketAddr, String> {
     let address = super::address(text).map_err(|message| match text.rsplit_once(':') {
         Some((host, port)) if is_host_name(host) && port.parse::<u16>().is_ok() => {
             format!(

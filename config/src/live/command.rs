@@ -135,7 +135,7 @@ fn occupied(live: &Live, route: &model::Route) -> Option<Refusal> {
 }
 
 /// Brings back the weights of an earlier state. It may set a mark that stood then, never lift one, and leaves epochs alone:
-/// users keep their places.
+/// users keep their places. Targets stay as they are, too: those of then may be gone.
 pub fn restore(
     live: &Live,
     routes: &Routes<'_>,
@@ -162,6 +162,11 @@ pub fn restore(
                 n_restored += 1;
             }
         }
+    }
+    if live.targets != earlier.targets {
+        notes.push(
+            "targets registered or deregistered since then stay as they are; `kanaria targets` changes them".into(),
+        );
     }
     if n_restored == 0 {
         return Err(Refusal::NothingToRestore {

@@ -1,10 +1,11 @@
 //! What a change did: enough to replay it, and to show it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Live, LiveRoute};
+use super::{Live, LiveRoute, TargetEdits};
 
 /// The difference between two states.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +15,19 @@ pub struct Delta {
     /// Epochs that differ, by cohort.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub epochs: BTreeMap<String, Edit<u64>>,
+    /// Addresses of which operators say something else, by pool.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub targets: BTreeMap<String, BTreeMap<SocketAddr, Edit<TargetEdit>>>,
+}
+
+/// What an operator said of one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetEdit {
+    /// It is left out, whoever names it.
+    Deregistered,
+    /// It is a target with this weight.
+    Registered(u32),
 }
 
 /// One thing before and after; `None` where it was not there.
@@ -31,6 +45,7 @@ impl Live {
         Delta {
             routes: edits(&self.routes, &after.routes),
             epochs: edits(&self.epochs, &after.epochs),
+            targets: target_edits(&self.targets, &after.targets),
         }
     }
 
@@ -39,13 +54,57 @@ impl Live {
         self.revision = revision;
         replay(&mut self.routes, &delta.routes);
         replay(&mut self.epochs, &delta.epochs);
+        for (pool, edits) in &delta.targets {
+            let mut said = said(self.targets.get(pool));
+            replay(&mut said, edits);
+            self.edit(pool, gathered(&said));
+        }
     }
 }
 
-fn edits<T: Clone + PartialEq>(
-    before: &BTreeMap<String, T>,
-    after: &BTreeMap<String, T>,
-) -> BTreeMap<String, Edit<T>> {
+/// By pool and address: a line of the journal is as long as the change, not as the pool.
+fn target_edits(
+    before: &BTreeMap<String, TargetEdits>,
+    after: &BTreeMap<String, TargetEdits>,
+) -> BTreeMap<String, BTreeMap<SocketAddr, Edit<TargetEdit>>> {
+    let pools: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    pools
+        .into_iter()
+        .map(|pool| {
+            let edits = edits(&said(before.get(pool)), &said(after.get(pool)));
+            (pool.clone(), edits)
+        })
+        .filter(|(_, edits)| !edits.is_empty())
+        .collect()
+}
+
+fn said(edits: Option<&TargetEdits>) -> BTreeMap<SocketAddr, TargetEdit> {
+    let Some(edits) = edits else {
+        return BTreeMap::new();
+    };
+    let registered = edits.registered.iter();
+    let registered =
+        registered.map(|(address, weight)| (*address, TargetEdit::Registered(*weight)));
+    let deregistered = edits.deregistered.iter();
+    let deregistered = deregistered.map(|address| (*address, TargetEdit::Deregistered));
+    registered.chain(deregistered).collect()
+}
+
+fn gathered(said: &BTreeMap<SocketAddr, TargetEdit>) -> TargetEdits {
+    let mut edits = TargetEdits::default();
+    for (address, edit) in said {
+        match edit {
+            TargetEdit::Deregistered => drop(edits.deregistered.insert(*address)),
+            TargetEdit::Registered(weight) => drop(edits.registered.insert(*address, *weight)),
+        }
+    }
+    edits
+}
+
+fn edits<K: Clone + Ord, T: Clone + PartialEq>(
+    before: &BTreeMap<K, T>,
+    after: &BTreeMap<K, T>,
+) -> BTreeMap<K, Edit<T>> {
     let gone = before.keys().filter(|name| !after.contains_key(*name));
     gone.chain(after.keys())
         .filter(|name| before.get(*name) != after.get(*name))
@@ -59,7 +118,7 @@ fn edits<T: Clone + PartialEq>(
         .collect()
 }
 
-fn replay<T: Clone>(state: &mut BTreeMap<String, T>, edits: &BTreeMap<String, Edit<T>>) {
+fn replay<K: Clone + Ord, T: Clone>(state: &mut BTreeMap<K, T>, edits: &BTreeMap<K, Edit<T>>) {
     for (name, edit) in edits {
         match &edit.after {
             Some(value) => state.insert(name.clone(), value.clone()),

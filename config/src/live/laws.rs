@@ -163,6 +163,30 @@ proptest! {
     }
 
     #[test]
+    fn targets_are_what_operators_said_of_them_whatever_else_happens(steps in prop::collection::vec(step(), 1..40)) {
+        let mut config = blogs(5, 0, 95);
+        let mut live = fresh(&Routes::of(&config));
+        let edits = TargetEdits {
+            registered: [("127.0.0.1:1".parse().unwrap(), 2)].into(),
+            deregistered: ["[::1]:2".parse().unwrap()].into(),
+        };
+        live.targets.insert("ecs".into(), edits);
+        let (start, mut earlier) = (live.clone(), Live::default());
+        for step in steps {
+            if let Step::Reload(a, b, c) = step {
+                config = blogs(a, b, c);
+            }
+            if let Ok(change) = take(&live, &config, &step) {
+                earlier = std::mem::replace(&mut live, change.live);
+            }
+            if let Ok(change) = restore(&live, &Routes::of(&config), &earlier, Bounds::Overridden) {
+                live = change.live;
+            }
+            prop_assert_eq!(&live.targets, &start.targets);
+        }
+    }
+
+    #[test]
     fn lowering_always_works(ecs in 1..=100u32, part in 0..100u32, max_step in 0..100u32) {
         let config = file(&[("blogs", "ec2", &[("ec2", 100 - ecs), ("ecs", ecs)], f64::from(max_step))]);
         let routes = Routes::of(&config);

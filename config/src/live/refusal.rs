@@ -1,5 +1,7 @@
 //! Why a change is refused, in the operator's words.
 
+use std::net::SocketAddr;
+
 use super::{Latch, Share};
 
 /// A change that is not carried out. The state stays as it was.
@@ -12,6 +14,36 @@ pub enum Refusal {
         route: String,
         /// Names of all routes.
         known: Vec<String>,
+    },
+    /// No such pool.
+    #[error("pool `{pool}` does not exist; pools are {}", list(.known))]
+    UnknownPool {
+        /// The name given.
+        pool: String,
+        /// Names of all pools.
+        known: Vec<String>,
+    },
+    /// The same target more than once in one change.
+    #[error("{} is given twice", list(&addresses(.targets)))]
+    Twice {
+        /// What was given before, each with its place in the list.
+        targets: Vec<(usize, SocketAddr)>,
+    },
+    /// No such targets.
+    #[error("pool `{pool}` has no target {}; its targets are {}", list(&addresses(.unknown)), list(.known))]
+    UnknownTargets {
+        /// The pool.
+        pool: String,
+        /// What was given and is no target, each with its place in the list.
+        unknown: Vec<(usize, SocketAddr)>,
+        /// Addresses of its targets.
+        known: Vec<String>,
+    },
+    /// The pool would be empty.
+    #[error("pool `{pool}` would have no target left; register another one first, or `force` it")]
+    LastTarget {
+        /// The pool.
+        pool: String,
     },
     /// The weights do not name exactly the pools of the route.
     #[error("weights must name every pool of route `{route}` ({}) and no other{}{}", list(.pools), named(", missing ", .missing), named(", unknown ", .unknown))]
@@ -111,7 +143,11 @@ impl Refusal {
     /// The keys the refusal is about, one by one.
     pub fn complaints(&self) -> Vec<Complaint> {
         match self {
-            Self::UnknownRoute { .. } => vec![self.about("name")],
+            Self::UnknownRoute { .. } | Self::UnknownPool { .. } => vec![self.about("name")],
+            Self::Twice { targets } => Complaint::of_targets(targets, "is given twice"),
+            Self::UnknownTargets { pool, unknown, .. } => {
+                Complaint::of_targets(unknown, &format!("is not a target of pool `{pool}`"))
+            }
             Self::Pools {
                 missing, unknown, ..
             } => {
@@ -128,7 +164,7 @@ impl Refusal {
             | Self::Latched { pool, .. }
             | Self::Step { pool, .. } => vec![self.about(&format!("weights.{pool}"))],
             Self::AllZero => vec![self.about("weights")],
-            Self::Occupied { .. } => vec![self.about("force")],
+            Self::Occupied { .. } | Self::LastTarget { .. } => vec![self.about("force")],
             Self::NothingToRestore { .. } => vec![self.about("revision")],
         }
     }
@@ -142,6 +178,14 @@ impl Refusal {
 }
 
 impl Complaint {
+    fn of_targets(places: &[(usize, SocketAddr)], message: &str) -> Vec<Self> {
+        let complaints = places.iter().map(|(position, address)| Self {
+            key: format!("targets[{position}].address"),
+            message: format!("{address} {message}"),
+        });
+        complaints.collect()
+    }
+
     fn pool(pool: &str, message: &str) -> Self {
         Self {
             key: format!("weights.{pool}"),
@@ -150,8 +194,16 @@ impl Complaint {
     }
 }
 
+fn addresses(places: &[(usize, SocketAddr)]) -> Vec<String> {
+    let addresses = places.iter().map(|(_, address)| address.to_string());
+    addresses.collect()
+}
+
 fn list(names: &[String]) -> String {
     const SHOWN: usize = 20;
+    if names.is_empty() {
+        return "none".into();
+    }
     let mut text = names[..names.len().min(SHOWN)].join(", ");
     if names.len() > SHOWN {
         text += &format!(" and {} more", names.len() - SHOWN);

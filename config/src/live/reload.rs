@@ -36,12 +36,14 @@ fn first(routes: &Routes<'_>, start: fn(&model::Route) -> LiveRoute, revision: u
             .map(|route| (route.name.clone(), start(route)))
             .collect(),
         epochs: BTreeMap::new(),
+        targets: BTreeMap::new(),
     }
 }
 
 /// The state after the file said `routes`.
 ///
 /// Routes that left the file leave the state, except latched ones: taking a route out and putting it back is no way around its mark.
+/// What operators said about targets stays, also of a pool that left the file, so that a file taken back brings its pool back.
 pub fn reload(live: &Live, routes: &Routes<'_>) -> Change {
     let mut after = Live {
         routes: left_latched(live, routes),
