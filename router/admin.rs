@@ -12,6 +12,7 @@ mod page;
 mod problem;
 mod serve;
 mod socket;
+mod targets;
 mod views;
 
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use tokio::sync::{Semaphore, watch};
 
 use crate::control::Control;
@@ -103,7 +104,16 @@ fn api() -> Router<Arc<Admin>> {
         .route("/check", post(explain::check))
         .route("/explain", post(explain::explain))
         .route("/events", get(events::events))
-        .route("/pools/{name}/targets", get(views::targets))
+        .route(
+            "/pools/{name}/targets",
+            get(targets::list)
+                .post(targets::register)
+                .delete(targets::deregister),
+        )
+        .route(
+            "/pools/{name}/targets/{address}",
+            delete(targets::deregister_one).get(targets::one),
+        )
 }
 
 /// Headers that keep answers out of caches, frames and guesses.

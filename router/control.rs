@@ -11,6 +11,7 @@ mod notice;
 mod order;
 mod persist;
 mod standing;
+mod targets;
 mod task;
 
 #[cfg(test)]

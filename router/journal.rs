@@ -52,6 +52,10 @@ pub struct Entry {
 pub enum Kind {
     /// The state as a whole, first line of a journal whose file before was lost.
     Checkpoint,
+    /// Targets were taken out of a pool.
+    Deregister,
+    /// Targets were added to a pool.
+    Register,
     /// The file was read again.
     Reload,
     /// Users of a cohort got other places.
@@ -73,6 +77,8 @@ impl Kind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Checkpoint => "checkpoint",
+            Self::Deregister => "deregister",
+            Self::Register => "register",
             Self::Reload => "reload",
             Self::Reshuffle => "reshuffle",
             Self::Restore => "restore",

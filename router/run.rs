@@ -192,6 +192,8 @@ impl Parts {
         let snapshot = Snapshot::compile(Arc::clone(structure), &beginning.live, &secret)
             .map_err(|fault| StartError::Failed(format!("{}: {}", fault.path, fault.message)))?;
         let pools = Arc::new(Pools::new());
+        // In this order: a target that was deregistered before the start has nothing to drain.
+        pools.edit(&beginning.live.targets);
         pools.align(structure);
         let caps = Arc::new(Caps::default());
         caps.align(structure);

@@ -3,6 +3,7 @@
 //! It blocks, and runs once, before traffic is accepted.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use config::live::{self, Change, Held, Live, Routes};
@@ -43,7 +44,16 @@ impl Origin {
     }
 }
 
-/// The last change of a route: when, by whom and why.
+/// Who changed what last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// By route.
+    pub routes: BTreeMap<String, Touch>,
+    /// By pool and address, of targets that operators registered or deregistered.
+    pub targets: BTreeMap<String, BTreeMap<SocketAddr, Touch>>,
+}
+
+/// The last change of a route or a target: when, by whom and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Touch {
     /// The revision it made.
@@ -66,8 +76,8 @@ pub struct Beginning {
     pub journal: JournalFile,
     /// What could not be written yet.
     pub unwritten: Vec<Entry>,
-    /// Last change by route.
-    pub touched: BTreeMap<String, Touch>,
+    /// Who changed what last.
+    pub touched: Touched,
     /// Routes whose changed block was not applied.
     pub held: Vec<Held>,
     /// What the operator should know, in sentences for the log.
@@ -141,7 +151,7 @@ fn outset(found: Found, structure: &Structure, notes: &mut Vec<String>) -> Outse
             (live::fresh(&routes), Origin::New)
         }
         Found::Unreadable { last, why } => {
-            notes.push(format!("the state cannot be read: {why}. Every route starts at 100 % stable, latched until `kanaria resume`"));
+            notes.push(format!("the state cannot be read: {why}. Every route starts at 100 % stable, latched until `kanaria resume`, and targets registered or deregistered by hand are not known"));
             (live::all_stable(&routes, last), Origin::Unreadable)
         }
     };
@@ -171,29 +181,43 @@ fn followed(before: &Live, known: &[Entry], structure: &Structure) -> Change {
     if !same_file && change.live.revision == before.revision {
         change.live.revision += 1;
     }
+    let edits = live::standing_edits(before, structure);
+    change.notes.extend(edits);
     change
 }
 
-fn touched(entries: &[Entry]) -> BTreeMap<String, Touch> {
-    let mut touched = BTreeMap::new();
-    entries.iter().for_each(|entry| touch(&mut touched, entry));
+fn touched(entries: &[Entry]) -> Touched {
+    let mut touched = Touched::default();
+    entries.iter().for_each(|entry| touched.touch(entry));
     touched
 }
 
-/// Notes who changed the routes of `entry`.
-pub fn touch(touched: &mut BTreeMap<String, Touch>, entry: &Entry) {
-    for route in entry.delta.routes.keys() {
-        // A checkpoint repeats what others did.
-        if entry.kind == Kind::Checkpoint && touched.contains_key(route) {
-            continue;
-        }
+impl Touched {
+    /// Notes who made the change of `entry`.
+    pub fn touch(&mut self, entry: &Entry) {
         let touch = Touch {
             revision: entry.revision,
             time: entry.time.clone(),
             actor: entry.actor.clone(),
             reason: entry.reason.clone(),
         };
-        touched.insert(route.clone(), touch);
+        // A checkpoint repeats what others did.
+        let repeats = entry.kind == Kind::Checkpoint;
+        for route in entry.delta.routes.keys() {
+            if !(repeats && self.routes.contains_key(route)) {
+                self.routes.insert(route.clone(), touch.clone());
+            }
+        }
+        for (pool, edits) in &entry.delta.targets {
+            let targets = self.targets.entry(pool.clone()).or_default();
+            for (address, edit) in edits {
+                if edit.after.is_none() {
+                    targets.remove(address);
+                } else if !(repeats && targets.contains_key(address)) {
+                    targets.insert(*address, touch.clone());
+                }
+            }
+        }
     }
 }
 
@@ -219,7 +243,7 @@ mod tests {
         assert_eq!(beginning.origin, Origin::New);
         assert_eq!(beginning.live.revision, 1);
         assert_eq!(beginning.live.routes["blogs"].weights["ecs"], 5);
-        assert_eq!(beginning.touched["blogs"].actor, "file");
+        assert_eq!(beginning.touched.routes["blogs"].actor, "file");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Bodies of calls: bounded, in JSON, each key known and of its type; everything wrong is said at once, by key.
 
+mod targets;
+
 use std::time::Duration;
 
 use axum::extract::Request;

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
 use axum::response::Response;
-use config::live::{Bounds, Held};
+use config::live::{Bounds, Held, TargetShift};
 use config::model::Role;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -22,7 +22,7 @@ pub(super) struct Changed {
     revision: u64,
     /// Digest of the file it was carried out on.
     config_digest: String,
-    /// Weights before: of the route asked for, else of each route by name.
+    /// Weights before: of the route asked for, else of each route by name; of targets by address, `null` for none.
     #[schema(value_type = Object)]
     before: Value,
     /// Weights after, in the same form.
@@ -40,6 +40,9 @@ pub(super) struct Changed {
     /// Owner of the weights of the route asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<&'static str>,
+    /// The pool whose targets were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pool: Option<String>,
     /// Routes whose changed block in the file was not applied.
     held: Vec<HeldRoute>,
     /// What to worry about.
@@ -61,11 +64,21 @@ impl Changed {
     fn new(done: Done) -> Self {
         let single = done.route.is_some();
         let shift = done.shifts.first().filter(|_| single);
+        let (before, after) = match &done.pool {
+            Some(_) => (
+                by_address(&done.targets, |shift| shift.before),
+                by_address(&done.targets, |shift| shift.after),
+            ),
+            None => (
+                by_route(&done.shifts, single, |shift| &shift.before),
+                by_route(&done.shifts, single, |shift| &shift.after),
+            ),
+        };
         Self {
             revision: done.revision,
             config_digest: done.config_digest,
-            before: by_route(&done.shifts, single, |shift| &shift.before),
-            after: by_route(&done.shifts, single, |shift| &shift.after),
+            before,
+            after,
             in_force_ms: done
                 .in_force
                 .map(|time| (time.as_secs_f64() * 1e6).round() / 1e3),
@@ -73,6 +86,7 @@ impl Changed {
             dry_run: done.in_force.is_none(),
             state: shift.map(|shift| shift.state.as_str()),
             owner: shift.map(|shift| shift.owner.as_str()),
+            pool: done.pool,
             held: done.held.into_iter().map(HeldRoute::new).collect(),
             warnings: done.warnings,
             note: (!done.notes.is_empty()).then(|| done.notes.join("; ")),
@@ -107,6 +121,12 @@ fn by_route(shifts: &[Shift], single: bool, pick: fn(&Shift) -> &Vec<(String, u3
         .map(|shift| (shift.route.clone(), one(shift)))
         .collect();
     routes.into()
+}
+
+fn by_address(shifts: &[TargetShift], pick: fn(&TargetShift) -> Option<u32>) -> Value {
+    let targets = shifts.iter();
+    let targets = targets.map(|shift| (shift.address.to_string(), Value::from(pick(shift))));
+    targets.collect::<Map<_, _>>().into()
 }
 
 /// A name in the path.
@@ -247,7 +267,7 @@ pub(super) async fn reload(
 }
 
 /// What a call asks, and on which terms.
-async fn asked<T>(
+pub(super) async fn asked<T>(
     request: Request,
     read: impl FnOnce(&mut Fields) -> T,
 ) -> Result<(T, Terms), Problem> {
@@ -259,7 +279,7 @@ async fn asked<T>(
     Ok((asked, terms))
 }
 
-fn bounds(fields: &mut Fields) -> Bounds {
+pub(super) fn bounds(fields: &mut Fields) -> Bounds {
     if fields.flag("force") {
         Bounds::Overridden
     } else {
@@ -267,7 +287,7 @@ fn bounds(fields: &mut Fields) -> Bounds {
     }
 }
 
-async fn carry_out(
+pub(super) async fn carry_out(
     admin: &Admin,
     caller: Caller,
     terms: Terms,

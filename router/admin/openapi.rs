@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::OpenApi;
 
 use super::guard::Caller;
-use super::{Problem, changes, events, explain, page, views};
+use super::{Problem, changes, events, explain, page, targets, views};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -23,7 +23,8 @@ use super::{Problem, changes, events, explain, page, views};
         views::status,
         views::routes,
         views::route,
-        views::targets,
+        targets::list,
+        targets::one,
         views::history,
         events::events,
         changes::weights,
@@ -33,6 +34,9 @@ use super::{Problem, changes, events, explain, page, views};
         changes::reshuffle,
         changes::restore,
         changes::reload,
+        targets::register,
+        targets::deregister,
+        targets::deregister_one,
         explain::check,
         explain::explain,
     )
@@ -79,6 +83,44 @@ pub(super) struct WeightsBody {
     force: Option<bool>,
 }
 
+/// Targets to register: `targets`, or one as `address` and `weight`.
+#[derive(utoipa::ToSchema)]
+#[expect(
+    dead_code,
+    reason = "describes a body in the OpenAPI document; `body` reads it"
+)]
+pub(super) struct RegisterBody {
+    /// Each an address, or an object with `address` and perhaps `weight`.
+    #[schema(value_type = Option<Vec<Object>>)]
+    targets: Option<Value>,
+    /// The only target: IP address and port, IPv6 in brackets.
+    address: Option<String>,
+    /// Its part relative to the others, 1 to 1000; absent: what it has, or 1.
+    weight: Option<u32>,
+    /// Why, for the journal.
+    reason: Option<String>,
+    /// Only say what would happen.
+    dry_run: Option<bool>,
+}
+
+/// Targets to deregister.
+#[derive(utoipa::ToSchema)]
+#[expect(
+    dead_code,
+    reason = "describes a body in the OpenAPI document; `body` reads it"
+)]
+pub(super) struct DeregisterBody {
+    /// Each an address, or an object with `address`; not when the path has the address.
+    #[schema(value_type = Option<Vec<Object>>)]
+    targets: Option<Value>,
+    /// Why, for the journal.
+    reason: Option<String>,
+    /// Only say what would happen.
+    dry_run: Option<bool>,
+    /// Also the last target of the pool.
+    force: Option<bool>,
+}
+
 /// A change that needs no values.
 #[derive(utoipa::ToSchema)]
 #[expect(
@@ -103,7 +145,7 @@ pub(super) struct ForceBody {
     reason: Option<String>,
     /// Only say what would happen.
     dry_run: Option<bool>,
-    /// Do it although a canary has users.
+    /// Do it although a canary has users, or although the pool keeps no target.
     force: Option<bool>,
 }
 

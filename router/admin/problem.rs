@@ -133,6 +133,17 @@ impl Problem {
         )
     }
 
+    /// The same for a call about one target, which has no list in which it stands.
+    pub(super) fn of_one_target(mut self) -> Self {
+        for error in &mut self.errors {
+            let key = error["key"].as_str();
+            if let Some(key) = key.and_then(|key| key.strip_prefix("targets[0].")) {
+                error["key"] = key.into();
+            }
+        }
+        self
+    }
+
     pub(super) fn with_detail(mut self, detail: String) -> Self {
         self.detail = detail;
         self

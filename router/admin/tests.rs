@@ -11,6 +11,7 @@ use crate::control::fixture::{Rig, compiled, file, rig_in};
 mod calls;
 mod doors;
 mod refusals;
+mod targets;
 mod thread;
 
 /// The API of a control of its own, on a socket.

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::changes::Name;
 use super::guard::Caller;
 use super::{Admin, Phase, Problem, Shared, tagged};
-use crate::control::{Standing, TargetView, in_file_order};
+use crate::control::{Standing, in_file_order};
 use crate::journal::Entry;
 use crate::state::Touch;
 
@@ -121,6 +121,10 @@ pub(super) struct PoolView {
     pub(super) healthy: Option<usize>,
     /// All targets.
     pub(super) total: Option<usize>,
+    /// Targets that operators registered.
+    registered: usize,
+    /// Targets that operators deregistered.
+    deregistered: usize,
 }
 
 /// Whether the process lives.
@@ -213,7 +217,7 @@ fn all_routes(admin: &Admin, standing: &Standing) -> Vec<RouteView> {
 
 fn view(admin: &Admin, standing: &Standing, route: &model::Route) -> Option<RouteView> {
     let live = standing.live.routes.get(&route.name)?;
-    let touch = standing.touched.get(&route.name);
+    let touch = standing.touched.routes.get(&route.name);
     let weights = in_file_order(route, &live.weights);
     let text = |pick: fn(&Touch) -> &String| touch.map(|touch| pick(touch).clone());
     Some(RouteView {
@@ -280,38 +284,16 @@ fn pools(admin: &Admin, standing: &Standing) -> Vec<PoolView> {
     pools
         .map(|pool| {
             let health = admin.control.house().health(&pool.name);
+            let edits = standing.live.targets.get(&*pool.name);
             PoolView {
                 name: pool.name.to_string(),
                 healthy: health.map(|health| health.healthy),
                 total: health.map(|health| health.total),
+                registered: edits.map_or(0, |edits| edits.registered.len()),
+                deregistered: edits.map_or(0, |edits| edits.deregistered.len()),
             }
         })
         .collect()
-}
-
-/// Targets of a pool.
-#[utoipa::path(get, path = "/api/v1/pools/{name}/targets", tag = "look", params(("name" = String, Path, description = "The pool")),
-    responses((status = 200, body = Vec<TargetView>), (status = "4XX", body = Problem)))]
-pub(super) async fn targets(
-    State(admin): Shared,
-    caller: Caller,
-    Name(name): Name,
-) -> Result<Json<Vec<TargetView>>, Problem> {
-    caller.may(Role::Viewer)?;
-    let standing = admin.control.standing();
-    let targets = admin.control.house().targets(&name);
-    targets.map(Json).ok_or_else(|| {
-        let known: Vec<_> = standing
-            .structure
-            .pools
-            .iter()
-            .map(|pool| &*pool.name)
-            .collect();
-        Problem::missing(format!(
-            "pool `{name}` does not exist; pools are {}",
-            known.join(", ")
-        ))
-    })
 }
 
 /// The last changes, newest first.

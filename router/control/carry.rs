@@ -12,7 +12,6 @@ use super::persist::{self, URGENT};
 use super::task::{Retry, Task};
 use super::{Action, Done, Notice, Observation, Order, Rejection, Standing, change};
 use crate::journal::Entry;
-use crate::state::touch;
 
 /// A change is answered at the latest so long after it was published, also when older requests are still to be sent.
 const CONFIRM: Duration = Duration::from_millis(25);
@@ -35,9 +34,7 @@ impl Task {
             .compile(Arc::clone(&plan.structure), &plan.change.live)
             .map_err(Rejection::Uncompilable)?;
         let is_rollback = matches!(plan.order.action, Action::Rollback { .. });
-        if is_rollback {
-            done.warnings = change::weak_stable(&*self.wiring.house, &plan.structure, &done);
-        }
+        done.warnings = change::worries(&*self.wiring.house, &plan.structure, plan.order, &done);
         if plan.order.dry_run {
             return Ok(done);
         }
@@ -78,6 +75,10 @@ impl Task {
         let house = &*self.wiring.house;
         if matches!(plan.order.action, Action::Reload) {
             done.warnings.extend(house.applied(&plan.structure));
+        }
+        if !done.targets.is_empty() {
+            // Before the snapshot: whoever holds the next one must not meet the pool as it was.
+            house.edited(&plan.change.live.targets);
         }
         house.observe(Observation::Published(&snapshot));
         self.older.add(self.wiring.publisher.publish(snapshot));
@@ -125,7 +126,7 @@ impl Task {
             let standing = Arc::make_mut(standing);
             standing.live.clone_from(&plan.change.live);
             standing.structure = Arc::clone(&plan.structure);
-            touch(&mut standing.touched, entry);
+            standing.touched.touch(entry);
             if matches!(plan.order.action, Action::Reload) {
                 standing.held.clone_from(&plan.change.held);
             }
@@ -205,7 +206,7 @@ fn entry(standing: &Standing, plan: &Plan<'_>) -> Entry {
     }
 }
 
-/// Weights that changed, for the log.
+/// Weights and targets that changed, for the log.
 fn told(done: &Done) -> String {
     let weights = |weights: &[(String, u32)]| {
         let weights: Vec<_> = weights
@@ -214,21 +215,22 @@ fn told(done: &Done) -> String {
             .collect();
         weights.join(" ")
     };
-    let shifts: Vec<_> = done
-        .shifts
-        .iter()
-        .filter(|shift| shift.before != shift.after)
-        .map(|shift| {
-            format!(
-                "{}: {} -> {}",
-                shift.route,
-                weights(&shift.before),
-                weights(&shift.after)
-            )
-        })
-        .collect();
-    if shifts.is_empty() {
+    let shifts = done.shifts.iter();
+    let shifts = shifts.filter(|shift| shift.before != shift.after);
+    let shifts = shifts.map(|shift| {
+        let (before, after) = (weights(&shift.before), weights(&shift.after));
+        format!("{}: {before} -> {after}", shift.route)
+    });
+    let pool = done.pool.as_deref().unwrap_or_default();
+    let targets = done.targets.iter();
+    let targets = targets.filter(|target| target.before != target.after);
+    let targets = targets.map(|target| match target.after {
+        Some(weight) => format!("{pool}: {} weight {weight}", target.address),
+        None => format!("{pool}: {} deregistered", target.address),
+    });
+    let told: Vec<_> = shifts.chain(targets).collect();
+    if told.is_empty() {
         return "no weight changed".into();
     }
-    shifts.join("; ")
+    told.join("; ")
 }

@@ -6,7 +6,7 @@ use config::live::{self, Change, Live, LiveRoute, Routes, Weights};
 use config::model;
 use config::snapshot::Structure;
 
-use super::{Action, Done, House, Order, Rejection, Shift, Standing};
+use super::{Action, Done, House, Order, Rejection, Shift, Standing, targets};
 
 /// Whether the revision in force is the one the order was made for.
 pub(super) fn precondition(standing: &Standing, order: &Order) -> Result<(), Rejection> {
@@ -18,10 +18,27 @@ pub(super) fn precondition(standing: &Standing, order: &Order) -> Result<(), Rej
 }
 
 /// The state after `action`. A reload is worked out by `reloaded`: it needs the file.
-pub(super) fn worked_out(standing: &Standing, action: &Action) -> Result<Change, Rejection> {
+pub(super) fn worked_out(
+    standing: &Standing,
+    house: &dyn House,
+    action: &Action,
+) -> Result<Change, Rejection> {
     let routes = Routes::of_structure(&standing.structure);
     let before = &standing.live;
     let change = match action {
+        Action::Deregister {
+            pool,
+            targets,
+            bounds,
+        } => live::deregister(
+            before,
+            &targets::known(standing, house, pool)?,
+            targets,
+            *bounds,
+        )?,
+        Action::Register { pool, targets } => {
+            live::register(before, &targets::known(standing, house, pool)?, targets)?
+        }
         Action::Reload => reloaded(standing, &standing.structure),
         Action::Reshuffle { route, bounds } => live::reshuffle(before, &routes, route, *bounds)?,
         Action::Restore { earlier, bounds } => live::restore(before, &routes, earlier, *bounds)?,
@@ -46,6 +63,8 @@ pub(super) fn reloaded(standing: &Standing, structure: &Structure) -> Change {
     if change.live.revision == standing.revision() {
         change.notes.push("the file is unchanged".into());
     }
+    let edits = live::standing_edits(&standing.live, structure);
+    change.notes.extend(edits);
     change
 }
 
@@ -93,12 +112,17 @@ pub(super) fn done(
         revision: change.live.revision,
         config_digest: structure.digest.to_string(),
         route: order.action.route().map(str::to_owned),
-        shifts: shifts(
-            structure,
-            order.action.route(),
-            &standing.live,
-            &change.live,
-        ),
+        shifts: match order.action.pool() {
+            Some(_) => Vec::new(),
+            None => shifts(
+                structure,
+                order.action.route(),
+                &standing.live,
+                &change.live,
+            ),
+        },
+        pool: order.action.pool().map(str::to_owned),
+        targets: change.targets.clone(),
         in_force: None,
         durable: None,
         held: change.held.clone(),
@@ -147,8 +171,25 @@ pub(crate) fn in_file_order(route: &model::Route, weights: &Weights) -> Vec<(Str
         .collect()
 }
 
+/// What whoever asked should worry about.
+pub(super) fn worries(
+    house: &dyn House,
+    structure: &Structure,
+    order: &Order,
+    done: &Done,
+) -> Vec<String> {
+    match &order.action {
+        Action::Rollback { .. } => weak_stable(house, structure, done),
+        Action::Deregister { pool, .. } => {
+            let what_is_left = targets::what_is_left(house, pool, &done.targets);
+            what_is_left.into_iter().collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// What a rollback should worry about: a stable pool with fewer healthy targets than a minute ago, or none.
-pub(super) fn weak_stable(house: &dyn House, structure: &Structure, done: &Done) -> Vec<String> {
+fn weak_stable(house: &dyn House, structure: &Structure, done: &Done) -> Vec<String> {
     let routes = Routes::of_structure(structure);
     let mut pools: Vec<&str> = done
         .shifts

@@ -1,15 +1,16 @@
 //! Structures, snapshots and a control for tests.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use config::bucket::Secret;
 use config::facts::Facts;
-use config::live::Live;
+use config::live::{Live, TargetEdits};
 use config::model;
 use config::problem::Fault;
-use config::snapshot::{Snapshot, Structure};
+use config::snapshot::{Snapshot, Structure, Target};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -68,6 +69,8 @@ pub(crate) struct Rig {
     pub(crate) file: Arc<Mutex<Result<Value, Invalid>>>,
     pub(crate) observed: Arc<Mutex<Vec<String>>>,
     pub(crate) health: Arc<Mutex<Health>>,
+    /// What discovery names for `ecs`.
+    pub(crate) discovery: Arc<Mutex<Vec<Target>>>,
     pub(crate) publisher: Arc<Publisher>,
     /// While true, the disk does not answer.
     pub(crate) stall: Arc<AtomicBool>,
@@ -114,7 +117,13 @@ pub(crate) fn rig_at_rest(folder: TempDir, written: Value) -> (Rig, Run) {
         total: 2,
         minute_ago: 2,
     }));
+    let discovery = Arc::new(Mutex::new(vec![Target {
+        address: ([127, 0, 0, 1], 3).into(),
+        weight: 1,
+    }]));
     let fake = Fake {
+        edits: Mutex::default(),
+        discovery: Arc::clone(&discovery),
         file: Arc::clone(&file),
         observed: Arc::clone(&observed),
         health: Arc::clone(&health),
@@ -132,6 +141,7 @@ pub(crate) fn rig_at_rest(folder: TempDir, written: Value) -> (Rig, Run) {
         file,
         observed,
         health,
+        discovery,
         publisher,
         stall,
     };
@@ -139,6 +149,8 @@ pub(crate) fn rig_at_rest(folder: TempDir, written: Value) -> (Rig, Run) {
 }
 
 struct Fake {
+    edits: Mutex<BTreeMap<String, TargetEdits>>,
+    discovery: Arc<Mutex<Vec<Target>>>,
     file: Arc<Mutex<Result<Value, Invalid>>>,
     observed: Arc<Mutex<Vec<String>>>,
     health: Arc<Mutex<Health>>,
@@ -184,14 +196,46 @@ impl House for Fake {
         Some(*self.health.lock().unwrap())
     }
 
+    fn edited(&self, targets: &BTreeMap<String, TargetEdits>) {
+        self.edits.lock().unwrap().clone_from(targets);
+        self.observed.lock().unwrap().push("edited".into());
+    }
+
+    /// Members are healthy; what was deregistered drains for ever.
     fn targets(&self, pool: &str) -> Option<Vec<TargetView>> {
-        let target = TargetView {
-            address: "127.0.0.1:1".parse().unwrap(),
-            state: "healthy".into(),
-            reason: None,
-            weight: 1,
+        let written = match pool {
+            "ec2" => "127.0.0.1:1",
+            "ecs" => "127.0.0.1:2",
+            _ => return None,
         };
-        (pool == "ec2").then(|| vec![target])
+        let edits = self.edits.lock().unwrap().get(pool).cloned();
+        let edits = edits.unwrap_or_default();
+        let mut targets = BTreeMap::from([(written.parse().unwrap(), 1)]);
+        targets.extend(
+            self.discovered(pool)
+                .iter()
+                .map(|it| (it.address, it.weight)),
+        );
+        targets.extend(&edits.registered);
+        let view = |(address, weight)| {
+            let drains = edits.deregistered.contains(&address);
+            TargetView {
+                address,
+                state: if drains { "draining" } else { "healthy" },
+                reason: drains.then_some("Target.DeregistrationInProgress"),
+                weight,
+                in_flight: 0,
+                since: "2026-11-21T02:00:00Z".into(),
+            }
+        };
+        Some(targets.into_iter().map(view).collect())
+    }
+
+    fn discovered(&self, pool: &str) -> Vec<Target> {
+        match pool {
+            "ecs" => self.discovery.lock().unwrap().clone(),
+            _ => Vec::new(),
+        }
     }
 
     fn shares(&self, _route: &str) -> Vec<Share> {

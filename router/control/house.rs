@@ -1,13 +1,14 @@
 //! What control asks and tells the rest of the program, so that it depends on none of it.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use config::facts::Facts;
-use config::live::Live;
+use config::live::{Live, TargetEdits};
 use config::problem::Fault;
-use config::snapshot::{Snapshot, Structure};
+use config::snapshot::{Snapshot, Structure, Target};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -21,12 +22,16 @@ pub trait House: Send + Sync + 'static {
     fn compile(&self, structure: Arc<Structure>, live: &Live) -> Result<Snapshot, Fault>;
     /// Takes a new structure into use, just before it is in force: pools, access logs. Returns what the operator should know.
     fn applied(&self, structure: &Structure) -> Vec<String>;
+    /// Gives pools the targets that operators want, of all pools; those that go drain. Just before it is in force.
+    fn edited(&self, targets: &BTreeMap<String, TargetEdits>);
     /// Explains a decision step by step.
     fn explain(&self, snapshot: &Snapshot, facts: &Facts<'_>) -> Value;
     /// How many targets of a pool are healthy.
     fn health(&self, pool: &str) -> Option<Health>;
-    /// The targets of a pool.
+    /// The targets of a pool, and those that leave it.
     fn targets(&self, pool: &str) -> Option<Vec<TargetView>>;
+    /// The targets that discovery names for a pool, deregistered ones too.
+    fn discovered(&self, pool: &str) -> Vec<Target>;
     /// Achieved shares of a route, by pool.
     fn shares(&self, route: &str) -> Vec<Share>;
     /// All metrics as Prometheus text.
@@ -57,17 +62,20 @@ pub struct Health {
 }
 
 /// One target.
-#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TargetView {
     /// Where it listens.
-    #[schema(value_type = String)]
     pub address: SocketAddr,
     /// `initial`, `healthy`, `unhealthy`, `draining` or `unused`.
-    pub state: String,
+    pub state: &'static str,
     /// Why it takes no requests.
-    pub reason: Option<String>,
+    pub reason: Option<&'static str>,
     /// Its part of the pool's requests.
     pub weight: u32,
+    /// Requests it has now.
+    pub in_flight: u32,
+    /// Since when it is in this state, RFC 3339.
+    pub since: String,
 }
 
 /// Achieved part of one pool, 0 to 1; `None` before anything was measured.

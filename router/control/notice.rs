@@ -30,6 +30,7 @@ impl Notice {
                 "config_digest": entry.config_digest,
                 "durable": durable,
                 "routes": entry.delta.routes,
+                "targets": entry.delta.targets,
             }),
         }
     }

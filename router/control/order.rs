@@ -1,8 +1,9 @@
 //! What can be asked of control, and what it answers.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use config::live::{Bounds, Held, Latch, Live, Owner, Refusal, Weights};
+use config::live::{Bounds, Held, Latch, Live, Owner, Refusal, Registration, TargetShift, Weights};
 use config::problem::Fault;
 
 use super::Invalid;
@@ -26,6 +27,22 @@ pub struct Order {
 /// What is asked.
 #[derive(Clone, Debug)]
 pub enum Action {
+    /// Take targets out of a pool.
+    Deregister {
+        /// The pool.
+        pool: String,
+        /// Which.
+        targets: Vec<SocketAddr>,
+        /// Whether the pool may be left without a target.
+        bounds: Bounds,
+    },
+    /// Add targets to a pool.
+    Register {
+        /// The pool.
+        pool: String,
+        /// Which.
+        targets: Vec<Registration>,
+    },
     /// Read the file again.
     Reload,
     /// Give users of a route's cohort other places.
@@ -66,6 +83,8 @@ pub enum Action {
 impl Action {
     pub(super) const fn kind(&self) -> Kind {
         match self {
+            Self::Deregister { .. } => Kind::Deregister,
+            Self::Register { .. } => Kind::Register,
             Self::Reload => Kind::Reload,
             Self::Reshuffle { .. } => Kind::Reshuffle,
             Self::Restore { .. } => Kind::Restore,
@@ -82,7 +101,18 @@ impl Action {
             | Self::Resume { route }
             | Self::Weights { route, .. } => Some(route),
             Self::Rollback { route } => route.as_deref(),
-            Self::Reload | Self::Restore { .. } => None,
+            Self::Deregister { .. }
+            | Self::Register { .. }
+            | Self::Reload
+            | Self::Restore { .. } => None,
+        }
+    }
+
+    /// The one pool whose targets it is about.
+    pub(super) fn pool(&self) -> Option<&str> {
+        match self {
+            Self::Deregister { pool, .. } | Self::Register { pool, .. } => Some(pool),
+            _ => None,
         }
     }
 }
@@ -96,8 +126,12 @@ pub struct Done {
     pub config_digest: String,
     /// The route asked for, when it was one.
     pub route: Option<String>,
-    /// Routes with more than one pool, or the one asked for, in file order.
+    /// Routes with more than one pool, or the one asked for, in file order; none when it was about targets.
     pub shifts: Vec<Shift>,
+    /// The pool whose targets were asked for.
+    pub pool: Option<String>,
+    /// Targets before and after, in the order asked.
+    pub targets: Vec<TargetShift>,
     /// From being asked for to the last request decided by an older snapshot; `None` for a dry run.
     pub in_force: Option<Duration>,
     /// Whether it survives a restart; `None` for a dry run.

@@ -1,13 +1,12 @@
 //! What is in force and who made it so, for whoever looks.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use config::live::{Held, Live};
 use config::snapshot::{Snapshot, Structure};
 
 use crate::journal::Entry;
-use crate::state::{Beginning, Origin, Touch};
+use crate::state::{Beginning, Origin, Touched};
 
 /// What is in force. Replaced as a whole by each change.
 #[derive(Clone)]
@@ -18,8 +17,8 @@ pub struct Standing {
     pub live: Live,
     /// Where the state came from at start.
     pub origin: Origin,
-    /// Last change by route.
-    pub touched: BTreeMap<String, Touch>,
+    /// Who changed what last.
+    pub touched: Touched,
     /// Changes in force that a restart would lose.
     pub unwritten: Vec<Entry>,
     /// Routes whose block in the file is not applied.

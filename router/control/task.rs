@@ -113,7 +113,7 @@ impl Task {
             order,
             asked_at,
             structure: Arc::clone(&standing.structure),
-            change: change::worked_out(&standing, &order.action)?,
+            change: change::worked_out(&standing, &*self.wiring.house, &order.action)?,
         };
         self.carry_out(plan).await
     }

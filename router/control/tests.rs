@@ -9,6 +9,8 @@ use super::fixture::{Rig, file, invalid, rig, rig_in};
 use super::*;
 use crate::journal::{Kind, verify};
 
+mod targets;
+
 fn order(action: Action) -> Order {
     Order {
         action,
@@ -56,7 +58,10 @@ async fn a_change_is_written_published_and_told_before_it_is_answered() {
 
     assert_eq!(rig.published_ecs(), 30);
     assert_eq!(verify(&rig.state_dir()).unwrap().last_revision, 2);
-    assert_eq!(rig.control.standing().touched["blogs"].actor, "token:ci");
+    assert_eq!(
+        rig.control.standing().touched.routes["blogs"].actor,
+        "token:ci"
+    );
     assert_eq!(notices.try_recv().unwrap().revision, Some(2));
     assert_eq!(
         *rig.observed.lock().unwrap(),

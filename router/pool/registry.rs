@@ -102,6 +102,12 @@ impl Pools {
         }
     }
 
+    /// What discovery knows of `pool` now, also what the operator left out.
+    pub fn discovered(&self, pool: &str) -> Vec<snapshot::Target> {
+        let sources = self.sources();
+        sources.discovered.get(pool).cloned().unwrap_or_default()
+    }
+
     /// All that operators registered and deregistered, by pool, in place of what it was before. Names of pools that are
     /// not there are kept: a reload may bring them.
     pub fn edit(&self, edits: &BTreeMap<String, TargetEdits>) {

@@ -1,17 +1,19 @@
 //! The rest of the program as control sees it: the file, the pools, the logs, the metrics.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use config::bucket::Secret;
 use config::explain;
 use config::facts::Facts;
-use config::live::Live;
+use config::live::{Live, TargetEdits};
 use config::load::{self, Text};
 use config::model::Config;
 use config::problem::{Fault, Problem};
-use config::snapshot::{Snapshot, Structure};
+use config::snapshot::{Snapshot, Structure, Target};
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::broadcast;
 
@@ -128,6 +130,10 @@ impl House for Home {
         }
     }
 
+    fn edited(&self, targets: &BTreeMap<String, TargetEdits>) {
+        self.pools.edit(targets);
+    }
+
     fn explain(&self, snapshot: &Snapshot, facts: &Facts<'_>) -> Value {
         serde_json::to_value(explain::explain(snapshot, facts)).unwrap_or_default()
     }
@@ -146,6 +152,10 @@ impl House for Home {
     fn targets(&self, pool: &str) -> Option<Vec<TargetView>> {
         let targets = self.pools.pool(pool)?.status(Instant::now());
         Some(targets.iter().map(view).collect())
+    }
+
+    fn discovered(&self, pool: &str) -> Vec<Target> {
+        self.pools.discovered(pool)
     }
 
     fn shares(&self, route: &str) -> Vec<Share> {
@@ -188,10 +198,16 @@ fn invalid(problems: &[Problem]) -> Invalid {
 fn view(target: &TargetStatus) -> TargetView {
     TargetView {
         address: target.address,
-        state: target.state.as_str().to_owned(),
-        reason: target.reason.map(str::to_owned),
+        state: target.state.as_str(),
+        reason: target.reason,
         weight: target.weight,
+        in_flight: target.in_flight,
+        since: rfc3339(target.since),
     }
+}
+
+fn rfc3339(time: SystemTime) -> String {
+    Timestamp::try_from(time).map_or_else(|_| String::new(), |time| format!("{time:.3}"))
 }
 
 /// Passes changes of targets on to whoever listens to control's notices.

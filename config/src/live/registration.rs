@@ -154,7 +154,7 @@ pub fn deregister(
     let mut after = edits(live, known);
     let targets = known.targets(&after);
     refuse_unknown(known, &after, &targets, asked)?;
-    let mut notes = Vec::new();
+    let (mut notes, mut n_gone) = (Vec::new(), 0);
     for address in asked {
         if !targets.contains_key(address) {
             notes.push(format!("{address} is deregistered already"));
@@ -164,6 +164,13 @@ pub fn deregister(
         if known.named.contains_key(address) {
             after.deregistered.insert(*address);
         }
+        n_gone += 1;
+    }
+    if n_gone > 0 {
+        let delay = known.pool.settings.deregistration_delay;
+        notes.push(format!(
+            "no new request goes there; what is in flight may finish within {delay} (deregistration_delay)"
+        ));
     }
     let empties = !targets.is_empty() && known.targets(&after).is_empty();
     if empties && bounds == Bounds::Kept {

@@ -116,7 +116,7 @@ async fn from_the_network_a_token_is_needed_and_its_role_counts() {
     );
     check(&call(put, &operator, weights).await, 200, "");
     let standing = api.rig.control.standing();
-    assert_eq!(standing.touched["blogs"].actor, "token:ci");
+    assert_eq!(standing.touched.routes["blogs"].actor, "token:ci");
     assert_eq!(standing.revision(), 2);
 }
 

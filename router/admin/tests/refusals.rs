@@ -243,12 +243,6 @@ const BAD: &[(&str, &str, u16, &str)] = &[
         422,
         "since: unknown parameter",
     ),
-    (
-        "GET /api/v1/pools/esc/targets",
-        "",
-        404,
-        "pool `esc` does not exist; pools are ec2, ecs",
-    ),
     ("POST /api/v1/explain", "{}", 422, "url: is missing"),
     (
         "POST /api/v1/explain",
@@ -327,7 +321,7 @@ const GOOD: &str = r#"{"weights":{"ec2":90,"ecs":10}}"#;
 
 /// Whether an answer is a problem that says `part`.
 #[track_caller]
-fn check(what: &str, answer: &Answer, status: u16, part: &str) {
+pub(super) fn check(what: &str, answer: &Answer, status: u16, part: &str) {
     assert_eq!(answer.status, status, "{what}: {}", answer.body);
     assert!(
         answer.has("content-type: application/problem+json"),

@@ -153,6 +153,12 @@ fn what_the_file_or_discovery_names_is_left_out_until_it_is_registered_again() {
     let change = bench.deregister(&[2, 3], Bounds::Kept).unwrap();
     assert_eq!(change.targets[0].before, Some(5));
     assert_eq!(change.targets[0].after, None);
+    assert_eq!(
+        change.notes,
+        [
+            "no new request goes there; what is in flight may finish within 30s (deregistration_delay)"
+        ]
+    );
     bench.is(&[(1, 1)], &[], &[2, 3]);
     bench.register(&[(2, 0), (3, 0)]);
     bench.is(&[(1, 1), (2, 5), (3, 1)], &[], &[]);
