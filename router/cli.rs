@@ -19,8 +19,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use arguments::{
-    Arguments, Change, Explain, Field, HistoryVerb, NotAnArgument, PoolWeight, Remote, Verb,
-    Weights,
+    Arguments, Change, Deregister, Explain, Field, HistoryVerb, NotAnArgument, PoolWeight,
+    Register, Remote, TargetsVerb, Verb, Weights,
 };
 pub use execute::{Surroundings, execute};
 

@@ -34,6 +34,8 @@ mod limits;
 mod pressure;
 // Changes of the live state under load: in force when answered, nothing lost.
 mod change;
+// Targets that come and go by API and by command.
+mod targets;
 // The way back: one command, at once, whatever is broken.
 mod rollback;
 // What survives: the journal, kill -9, torn and tampered lines.

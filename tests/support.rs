@@ -20,7 +20,7 @@ pub(crate) use client::{Client, get, request};
 pub(crate) use file::File;
 pub(crate) use jar::Jar;
 pub(crate) use kanaria::{Kanaria, Outcome, command};
-pub(crate) use load::{Load, Shot, volley};
+pub(crate) use load::{Load, Shot, strays, volley};
 pub(crate) use stats::{Counts, share_z};
 pub(crate) use stub::{After, Exchange, Seen, Stub};
 pub(crate) use wire::Wire;

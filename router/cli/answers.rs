@@ -76,6 +76,29 @@ pub(super) struct Pool {
     pub(super) name: String,
     pub(super) healthy: Option<u64>,
     pub(super) total: Option<u64>,
+    pub(super) deregistered: u64,
+}
+
+/// A target of `GET /api/v1/pools/{name}/targets`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Target {
+    pub(super) address: String,
+    pub(super) state: String,
+    pub(super) reason: Option<String>,
+    pub(super) weight: u64,
+    pub(super) in_flight: u64,
+    pub(super) since: Option<String>,
+    pub(super) source: Option<String>,
+    pub(super) change: Option<TargetChange>,
+}
+
+/// Who registered or deregistered a target, and why.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct TargetChange {
+    pub(super) actor: String,
+    pub(super) reason: Option<String>,
 }
 
 /// The answer to a change.
@@ -113,6 +136,8 @@ pub(super) struct Entry {
     pub(super) routes: indexed::Map<Edit>,
     /// By cohort.
     pub(super) epochs: indexed::Map<Value>,
+    /// By pool and address.
+    pub(super) targets: indexed::Map<indexed::Map<TargetEdit>>,
 }
 
 /// One route in the history.
@@ -121,6 +146,14 @@ pub(super) struct Entry {
 pub(super) struct Edit {
     pub(super) before: Option<Edited>,
     pub(super) after: Option<Edited>,
+}
+
+/// One target in the history: `null`, `"deregistered"` or `{"registered": WEIGHT}`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct TargetEdit {
+    pub(super) before: Value,
+    pub(super) after: Value,
 }
 
 /// One side of an edit.

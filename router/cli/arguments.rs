@@ -1,5 +1,6 @@
 //! What may be typed. Nothing is carried out here.
 
+mod targets;
 mod values;
 
 use std::ffi::OsString;
@@ -11,6 +12,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::client::Endpoint;
 use crate::demo;
+pub use targets::{Deregister, Register, TargetsVerb};
 use values::cookie;
 pub use values::{Field, NotAnArgument, PoolWeight};
 
@@ -126,6 +128,12 @@ pub enum Verb {
         /// How.
         #[command(flatten)]
         change: Change,
+    },
+    /// List the targets of a pool, register some, or take some out.
+    Targets {
+        /// What to do with them.
+        #[command(subcommand)]
+        verb: TargetsVerb,
     },
     /// Where a request would go and why, step by step.
     Explain(Explain),
@@ -291,6 +299,34 @@ mod tests {
         refused("weights|blogs|ecs", "expected POOL=WEIGHT, as in ecs=30");
         refused("weights|blogs|=5", "expected POOL=WEIGHT");
         refused("weights|blogs|ecs=1|ecs=2", "pool `ecs` is named twice");
+    }
+
+    #[test]
+    fn targets_are_addresses_with_a_port() {
+        for line in [
+            "targets|register|ecs|10.0.0.1:80|[::1]:80|--weight|3",
+            "targets|register|ecs|10.0.0.1:80,[::1]:80",
+            "targets|deregister|ecs|10.0.0.1:80|--force|--reason|x",
+            "targets|list|ecs",
+            "targets|list|ecs|10.0.0.1:80",
+        ] {
+            assert!(read(line).is_ok(), "{line}");
+        }
+        let verb = "targets|register|ecs";
+        for (wrong, message) in [
+            ("web.internal:80", "is a host name"),
+            ("10.0.0.1", "is not an IP address and port"),
+            ("10.0.0.1:0", "has port 0"),
+            ("10.0.0.1:80|--weight|0", "0 is not in 1..=1000"),
+            ("10.0.0.1:80|--weight|1001", "1001 is not in 1..=1000"),
+            ("10.0.0.1:80|--force", "unexpected argument '--force'"),
+        ] {
+            refused(&format!("{verb}|{wrong}"), message);
+        }
+        for verb in ["register", "deregister"] {
+            refused(&format!("targets|{verb}|ecs"), "<ADDR>");
+        }
+        refused("targets", "Usage: kanaria targets");
     }
 
     #[test]

@@ -19,8 +19,8 @@ pub(super) struct Question {
     pub(super) show: Show,
     /// Whether it asks for a change.
     pub(super) changing: bool,
-    /// The route it is about.
-    pub(super) route: Option<String>,
+    /// The route or the pool it is about.
+    pub(super) about: Option<String>,
     /// A part of the status that people want to see beside the answer.
     pub(super) beside: Option<&'static str>,
 }
@@ -28,8 +28,10 @@ pub(super) struct Question {
 /// How an answer reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Show {
+    Deregistered,
     Explanation,
     History,
+    Registered,
     Reloaded,
     Reshuffled,
     Restored,
@@ -37,6 +39,7 @@ pub(super) enum Show {
     Rollback,
     Route,
     Status,
+    Targets,
     Weights,
 }
 
@@ -197,8 +200,8 @@ fn text(question: &Question, replies: &[Reply], surroundings: &Surroundings) -> 
         if replies.len() > 1 {
             text.push_str(&show::heading(&endpoint.to_string(), surroundings));
         }
-        let route = question.route.as_deref();
-        text.push_str(&show::answer(question.show, answer, route, surroundings));
+        let about = question.about.as_deref();
+        text.push_str(&show::answer(question.show, answer, about, surroundings));
     }
     text
 }

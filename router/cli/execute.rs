@@ -1,5 +1,7 @@
 //! From what was typed to what is told: one arm a verb.
 
+mod targets;
+
 use std::path::Path;
 
 use clap::CommandFactory;
@@ -79,6 +81,7 @@ pub fn execute(arguments: Arguments, program: &Program, surroundings: &Surroundi
             force,
         ),
         Verb::Reload { change } => reload(change),
+        Verb::Targets { verb } => targets::question(verb),
     };
     ask(question, &remote, surroundings)
 }
@@ -110,7 +113,7 @@ fn look(call: Call, show: Show) -> Question {
         call,
         show,
         changing: false,
-        route: None,
+        about: None,
         beside: None,
     }
 }
@@ -142,7 +145,7 @@ fn weights(weights: Weights) -> Question {
     let question = changing(Method::PUT, path, body, change, Show::Weights);
     forced(
         Question {
-            route: Some(route),
+            about: Some(route),
             ..question
         },
         force,
@@ -172,7 +175,7 @@ fn on_route(route: &str, verb: &str, change: Change, show: Show) -> Question {
     let path = format!("/api/v1/routes/{}/{verb}", segment(route));
     let question = changing(Method::POST, path, Map::new(), change, show);
     Question {
-        route: Some(route.to_owned()),
+        about: Some(route.to_owned()),
         ..question
     }
 }
@@ -198,7 +201,7 @@ fn changing(
         call,
         show,
         changing: true,
-        route: None,
+        about: None,
         beside: None,
     }
 }

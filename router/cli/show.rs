@@ -4,6 +4,7 @@ mod change;
 mod explanation;
 mod history;
 mod status;
+mod targets;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -16,24 +17,27 @@ use crate::client::Failure;
 
 pub(super) use explanation::explanation;
 
-/// An answer of a router.
+/// An answer of a router about a route or a pool, or about neither.
 pub(super) fn answer(
     show: Show,
     answer: &Value,
-    route: Option<&str>,
+    about: Option<&str>,
     surroundings: &Surroundings,
 ) -> String {
     match show {
+        Show::Deregistered => targets::deregistered(answer, about, surroundings),
+        Show::Registered => targets::registered(answer, about, surroundings),
+        Show::Targets => targets::list(answer, about, surroundings),
         Show::Explanation => explanation(answer, surroundings),
         Show::History => history::history(answer, surroundings),
         Show::Route => status::route(answer, surroundings),
         Show::Status => status::status(answer, surroundings),
         Show::Reloaded => change::reloaded(answer, surroundings),
-        Show::Reshuffled => change::reshuffled(answer, route, surroundings),
+        Show::Reshuffled => change::reshuffled(answer, about, surroundings),
         Show::Restored => change::restored(answer, surroundings),
-        Show::Resumed => change::resumed(answer, route, surroundings),
-        Show::Rollback => change::rolled_back(answer, route, surroundings),
-        Show::Weights => change::weights(answer, route, surroundings),
+        Show::Resumed => change::resumed(answer, about, surroundings),
+        Show::Rollback => change::rolled_back(answer, about, surroundings),
+        Show::Weights => change::weights(answer, about, surroundings),
     }
 }
 

@@ -79,6 +79,33 @@ fn field_hatena_2() {
     );
 }
 
+/// Servers are added and taken away by a call, not by an edit of the file, under load: nothing fails.
+#[test]
+fn field_hatena_3() {
+    let ec2 = Stub::start("ec2");
+    let servers = [Stub::start("a"), Stub::start("b"), Stub::start("c")];
+    let kanaria = Kanaria::start(&File::single(&ec2));
+    let load = Load::start(kanaria.public, 8, sized(300, 1000));
+    let addresses: Vec<_> = servers.iter().map(|it| it.address.to_string()).collect();
+    let n_swaps = sized(8, 60);
+    for n in 0..n_swaps {
+        let verb = ["register", "deregister"][n % 2];
+        let mut arguments = vec!["targets", verb, "ec2", "--reason", "new servers"];
+        arguments.extend(addresses.iter().map(String::as_str));
+        let outcome = kanaria.run(&arguments);
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        load.pass(sized(50, 500));
+    }
+    let shots = load.stop();
+    let failed = shots.iter().filter(|shot| shot.status != 200).count();
+    println!(
+        "{n_swaps} changes, {} requests, {failed} failed, bound 0",
+        shots.len()
+    );
+    assert_eq!(failed, 0);
+    assert!(servers.iter().all(|server| server.count() > 10));
+}
+
 /// What a trusted front proxy says of the protocol stays; a stranger's word does not. The matrix is in `headers`.
 #[test]
 fn field_hatena_4() {

@@ -6,7 +6,9 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use super::pair;
-use crate::support::{After, Counts, File, Jar, Kanaria, Load, Stub, get, share_z, sized, volley};
+use crate::support::{
+    After, Counts, File, Jar, Kanaria, Load, Stub, get, share_z, sized, strays, volley,
+};
 
 /// One entrance for both pools: the name in DNS is touched once.
 #[test]
@@ -168,4 +170,46 @@ fn field_misoca_5_manual() {
             .iter()
             .all(|answer| answer.status == 200 && answer.stub() == "ec2")
     );
+}
+
+/// Blue and green are swapped ten times by the admin API at 90:10 under load: nothing fails, the share stays.
+#[test]
+fn field_misoca_10_by_api() {
+    let (ec2, blue) = (Stub::start("ec2"), Stub::start("blue"));
+    let green = Stub::start("green");
+    let kanaria = Kanaria::start(&File::split(&ec2, &blue, "ec2 = 90, ecs = 10"));
+    let load = Load::start(kanaria.public, 8, sized(400, 1000));
+    let (path, step) = ("/api/v1/pools/ecs/targets", sized(150, 3000));
+    load.pass(step);
+    let mut colors = [&blue, &green];
+    let (mut without_blue, mut without_green) = (Vec::new(), Vec::new());
+    for n in 0..10 {
+        let [old, new] = colors;
+        kanaria
+            .admin
+            .post(path, &json!({ "targets": [new.address], "reason": "swap" }));
+        let old_path = format!("{path}/{}", old.address);
+        let answer = kanaria.admin.call("DELETE", &old_path, "", "");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let from = Instant::now();
+        load.pass(step);
+        let without = if n % 2 == 0 {
+            &mut without_blue
+        } else {
+            &mut without_green
+        };
+        without.push(from..Instant::now());
+        colors = [new, old];
+    }
+    let shots = load.stop();
+    let failed = shots.iter().filter(|shot| shot.status != 200).count();
+    let counts: Counts = shots.iter().map(|shot| shot.stub.as_str()).collect();
+    let z = share_z(counts.of("blue") + counts.of("green"), shots.len(), 0.1);
+    let late = strays(&shots, &blue, &without_blue) + strays(&shots, &green, &without_green);
+    println!(
+        "10 swaps, {counts}; {failed} failed, {late} at the old color, bounds 0; z {z:.2}, bound 3.3"
+    );
+    assert_eq!((failed, late), (0, 0));
+    assert!(z.abs() < 3.3);
+    assert!(counts.of("blue") > 0 && counts.of("green") > 0);
 }

@@ -1,12 +1,15 @@
 //! Many requests on several connections: a fixed count as fast as possible, or a rate until told to stop.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::client::{Answer, Client, get};
+use super::stub::{Seen, Stub};
 
 /// Sends `n` requests over `connections` kept connections; `message` makes the nth. Answers in no order.
 #[track_caller]
@@ -39,6 +42,21 @@ pub(crate) fn volley(
             .flat_map(|thread| thread.join().expect("every request is answered"))
             .collect()
     })
+}
+
+/// How many of `shots` were sent and arrived at `stub` within one of `spans`: during which it should have met none.
+pub(crate) fn strays(shots: &[Shot], stub: &Stub, spans: &[Range<Instant>]) -> usize {
+    let sent: HashMap<_, _> = shots
+        .iter()
+        .map(|shot| (shot.id.as_str(), shot.sent))
+        .collect();
+    let stray = |seen: &Seen| {
+        let id = seen.head.get("x-request-id")?;
+        let sent = sent.get(id)?;
+        let within = |span: &Range<Instant>| span.contains(sent) && span.contains(&seen.at);
+        spans.iter().any(within).then_some(())
+    };
+    stub.seen().iter().filter_map(stray).count()
 }
 
 /// A load that runs until it is stopped.

@@ -26,6 +26,12 @@ pub struct Field {
 #[error("{0}")]
 pub struct NotAnArgument(String);
 
+impl NotAnArgument {
+    pub(super) const fn new(why: String) -> Self {
+        Self(why)
+    }
+}
+
 /// The largest weight.
 const LARGEST_WEIGHT: u32 = 1_000_000;
 

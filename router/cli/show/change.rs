@@ -130,7 +130,7 @@ pub(super) fn reloaded(answer: &Value, surroundings: &Surroundings) -> String {
 }
 
 /// A headline with the revision, what moved, warnings, how long it took, what to type next.
-fn told(
+pub(super) fn told(
     answer: &Value,
     surroundings: &Surroundings,
     tell: impl FnOnce(&Changed) -> (String, String, String),

@@ -3,7 +3,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::answers::{Edit, Entry};
+use config::model::indexed;
+
+use super::super::answers::{Edit, Entry, TargetEdit};
 use super::super::execute::Surroundings;
 use super::super::offline::pretty;
 use super::super::table::Table;
@@ -52,7 +54,37 @@ fn changes(entry: &Entry) -> String {
     let told = edits.filter_map(|(route, edit)| one(route, edit));
     let cohorts = entry.epochs.iter();
     let cohorts = cohorts.map(|(cohort, _)| format!("cohort {}: new buckets", clean(cohort)));
-    told.chain(cohorts).collect::<Vec<_>>().join("; ")
+    let pools = entry.targets.iter();
+    let pools = pools.map(|(pool, edits)| format!("{}: {}", clean(pool), targets(entry, edits)));
+    let all: Vec<_> = told.chain(cohorts).chain(pools).collect();
+    all.join("; ")
+}
+
+/// `+` before a target that came, `-` before one that went; of many only how many.
+fn targets(entry: &Entry, edits: &indexed::Map<TargetEdit>) -> String {
+    const SHOWN: usize = 4;
+    let told = edits.iter();
+    let told: Vec<_> = told
+        .map(|(address, edit)| target(entry, address, edit))
+        .collect();
+    if told.len() <= SHOWN {
+        return told.join(" ");
+    }
+    let n_more = told.len() - SHOWN;
+    format!("{} and {n_more} more", told[..SHOWN].join(" "))
+}
+
+fn target(entry: &Entry, address: &str, edit: &TargetEdit) -> String {
+    let address = clean(address);
+    let registered = |side: &Value| side.get("registered").and_then(Value::as_u64);
+    match (registered(&edit.before), registered(&edit.after)) {
+        (Some(before), Some(after)) => format!("{address} {before}→{after}"),
+        (_, Some(1)) => format!("+{address}"),
+        (_, Some(weight)) => format!("+{address} weight {weight}"),
+        // One that nobody registers any more went, unless file or discovery name it: then registering brought it back.
+        (_, None) if entry.kind == "register" => format!("+{address}"),
+        (_, None) => format!("-{address}"),
+    }
 }
 
 fn one(route: &str, edit: &Edit) -> Option<String> {

@@ -161,10 +161,12 @@ fn healthy(pool: Option<&Pool>) -> String {
         Some(Pool {
             healthy: Some(healthy),
             total: Some(total),
+            deregistered,
             ..
-        }) => {
-            format!("{healthy} of {total}")
-        }
+        }) => match deregistered {
+            0 => format!("{healthy} of {total}"),
+            n_out => format!("{healthy} of {total}, {n_out} taken out"),
+        },
         _ => "-".into(),
     }
 }

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use super::{Show, answer};
 use crate::cli::Surroundings;
 
+mod targets;
+
 fn plain() -> Surroundings {
     Surroundings {
         admin: None,
