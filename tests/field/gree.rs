@@ -147,7 +147,8 @@ fn field_gree_20() {
     );
     assert_eq!(back, 0);
     assert!(share_z(count(&after), n, 0.1).abs() < 3.3);
-    assert!((count(&after) as f64 / n as f64 - 0.1).abs() <= 0.002);
+    // 0.2 points of the promised 10,000 clients. Strata are dealt by each thread, so what is off does not grow with them.
+    assert!(count(&after).abs_diff(n / 10) <= 20);
 }
 
 /// One command: the way back, with its time printed.
