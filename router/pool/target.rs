@@ -289,10 +289,14 @@ impl Target {
         now < until && self.ejected_for() == EjectionCause::Refused && self.lift(until, now)
     }
 
+    /// Ends the ejection until `until`, and begins now the slow start that was to follow it.
     fn lift(&self, until: u64, now: u64) -> bool {
-        self.ejected_until
-            .compare_exchange(until, now, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
+        let move_up = |moment: &AtomicU64| {
+            let moved = moment.compare_exchange(until, now, Ordering::AcqRel, Ordering::Acquire);
+            moved.is_ok()
+        };
+        move_up(&self.slow_from);
+        move_up(&self.ejected_until)
     }
 
     /// It is no member any more, and drains.

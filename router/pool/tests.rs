@@ -288,6 +288,21 @@ fn an_ejected_target_comes_back_slowly() {
 }
 
 #[test]
+fn a_target_whose_ejection_ends_early_starts_slowly_from_then_on() {
+    let (bench, pool) = bench(EQUAL, json!({ "slow_start": "10s" }));
+    fail(&pool, 3, Failure::Refused, bench.at(0.0), 1);
+    let others: [SocketAddr; 2] =
+        ["127.0.0.1:1", "127.0.0.1:2"].map(|address| address.parse().unwrap());
+    let in_spite = pool.pick_any(&others, bench.at(2.0)).unwrap();
+    in_spite.succeeded(200);
+    let picked = ports(&pool, bench.at(7.0), 500);
+    assert!(
+        count(&picked, 3).abs_diff(100) <= 2,
+        "half a part of two and a half"
+    );
+}
+
+#[test]
 fn a_reload_keeps_the_state_of_targets_that_stay() {
     let (bench, before) = bench(EQUAL, json!({}));
     let lease = before.pick(&["127.0.0.1:1".parse().unwrap()], bench.at(0.0));
