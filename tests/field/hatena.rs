@@ -1,13 +1,13 @@
 //! HATENA: a partition header, a flag, logs and metrics per domain.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use super::pair;
 use crate::support::{
-    Client, File, Kanaria, Load, Stub, get, request, share_z, sized, until, volley,
+    Client, File, Kanaria, Load, Shot, Stub, get, request, share_z, sized, until, volley,
 };
 
 /// Transparent by default: the target sees the same bytes but for the documented headers.
@@ -345,22 +345,73 @@ fn field_hatena_24() {
     assert!(old.iter().all(|stub| stub.count() > n / 8));
 }
 
-/// A target that vanishes costs at most what was in flight there; idempotent requests are tried elsewhere.
+/// Spot tasks vanish: only what was in flight there may fail, idempotent requests do not; compressed bodies pass as they are.
 #[test]
 fn field_hatena_26() {
-    let one = Stub::start("ec2");
-    let other = Stub::start("ec2");
-    let file = File::single(&one).pool("ec2", &[one.address, other.address]);
-    let kanaria = Kanaria::start(&file);
-    let load = Load::start(kanaria.public, 8, sized(300, 1000));
-    load.pass(100);
-    one.die();
-    load.pass(200);
-    let shots = load.stop();
-    let failed = shots.iter().filter(|shot| shot.status != 200).count();
+    const COMPRESSED: &[u8] =
+        b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x4b\x04\x00\x43\xbe\xb7\xe8\x01\x00\x00\x00";
+    let names = ["task-0", "task-1", "task-2", "task-3", "task-4"];
+    let tasks = names.map(|name| {
+        Stub::with(name, |exchange| {
+            exchange.answer("200 OK", "content-encoding: gzip\r\n", COMPRESSED)
+        })
+    });
+    let slow_start = Duration::from_secs(3);
+    let keys = "slow_start = \"3s\"\nhealth_check = { path = \"/healthz\", interval = \"2s\", timeout = \"1s\" }";
+    let addresses: Vec<_> = tasks.iter().map(|task| task.address).collect();
+    let file = File::single(&tasks[0])
+        .pool("ec2", &addresses)
+        .pool_keys("ec2", keys);
+    let kanaria = Kanaria::start(&file.quiet());
+    let up = || kanaria.admin.metric("kanaria_target_up", &["pool=\"ec2\""]);
+    until("all tasks are healthy", || (up() == 5.0).then_some(()));
+    assert_eq!(kanaria.client().call(get("/", "")).body, COMPRESSED);
+
+    let rate = sized(200, 1000);
+    let reads = Load::start(kanaria.public, 8, rate * 4 / 5);
+    let writes = Load::with(kanaria.public, 4, rate / 5, |id| {
+        request("POST", "/", &format!("X-Request-Id: {id}\r\n"), "x")
+    });
+    reads.pass(rate);
+    let death = Instant::now();
+    tasks[0].die();
+    until("the dead task is out", || (up() == 4.0).then_some(()));
+    let noticed = death.elapsed();
+    reads.pass(rate);
+    tasks[0].revive();
+    until("the task is back", || (up() == 5.0).then_some(()));
+    let back = Instant::now();
+    reads.pass(rate * 5);
+    let (reads, writes) = (reads.stop(), writes.stop());
+
+    let failed = |shots: &[Shot]| shots.iter().filter(|shot| shot.status != 200).count();
     println!(
-        "{} requests, {failed} failed, bound 8 in flight",
-        shots.len()
+        "{rate} requests/s; out of rotation after {noticed:?}, bound 2s; failed: {} of {} GETs, bound 0; {} of {} POSTs, bound 4 in flight",
+        failed(&reads),
+        reads.len(),
+        failed(&writes),
+        writes.len(),
     );
-    assert!(failed <= 8);
+    assert!(noticed <= Duration::from_secs(2));
+    assert_eq!(failed(&reads), 0);
+    assert!(failed(&writes) <= 4);
+    let share = |from: f64, to: f64| {
+        let [from, to] = [from, to].map(|part| back + slow_start.mul_f64(part));
+        let all: Vec<_> = reads.iter().chain(&writes).collect();
+        let window = all.iter().filter(|shot| (from..to).contains(&shot.sent));
+        let served = window.clone().filter(|shot| shot.stub == "task-0").count();
+        served as f64 / window.count().max(1) as f64
+    };
+    let shares = [
+        share(0.0, 0.33),
+        share(0.33, 0.67),
+        share(0.67, 1.0),
+        share(1.1, 1.6),
+    ];
+    println!(
+        "share of the task that came back, by thirds of slow start and after: {shares:.3?}; even slow start gives 0.040, 0.110, 0.172, 0.200"
+    );
+    for (share, even) in shares.iter().zip([0.040, 0.110, 0.172, 0.200]) {
+        assert!((share - even).abs() < 0.05);
+    }
 }

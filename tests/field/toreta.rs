@@ -1,9 +1,11 @@
 //! TORETA: weights in DNS, several services, logging.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use super::pair;
-use crate::support::{File, Kanaria, get, until, volley};
+use crate::support::{File, Kanaria, Load, Stub, get, sized, until, volley};
 
 /// Both pools stay health-checked, also at weight 0.
 #[test]
@@ -40,4 +42,87 @@ fn field_toreta_5() {
     assert_eq!(kanaria.client().call(get("/", "")).stub(), "ec2");
     volley(kanaria.public, 100, 2, |_| get("/api/x", ""));
     assert!(ecs.count() > 30, "the api still splits");
+}
+
+/// Scaling is frequent: new targets get requests after one good check and then more and more, and leave without an error.
+#[test]
+fn field_toreta_12() {
+    let old = ["old-0", "old-1"].map(Stub::start);
+    let new = ["new-0", "new-1", "new-2", "new-3", "new-4"].map(Stub::start);
+    let keys = "slow_start = \"3s\"\nhealth_check = { path = \"/healthz\", interval = \"50ms\", timeout = \"1s\" }";
+    let file = |stubs: &[&Stub]| {
+        let addresses: Vec<_> = stubs.iter().map(|stub| stub.address).collect();
+        File::single(&old[0])
+            .pool("ec2", &addresses)
+            .pool_keys("ec2", keys)
+            .quiet()
+    };
+    let few: Vec<&Stub> = old.iter().collect();
+    let all: Vec<&Stub> = old.iter().chain(&new).collect();
+    let kanaria = Kanaria::start(&file(&few));
+    let reload = |stubs: &[&Stub]| {
+        kanaria.rewrite(&file(stubs).text());
+        kanaria.admin.post("/api/v1/reload", &json!({}));
+    };
+    let up = || kanaria.admin.metric("kanaria_target_up", &["pool=\"ec2\""]);
+    until("the old targets are healthy", || {
+        (up() == 2.0).then_some(())
+    });
+    let rate = sized(200, 1000);
+    let load = Load::start(kanaria.public, 8, rate);
+    load.pass(rate / 2);
+
+    for stub in &new {
+        stub.set_healthy(false);
+    }
+    reload(&all);
+    until("every new target was checked", || {
+        new.iter().all(|stub| stub.checks() > 0).then_some(())
+    });
+    load.pass(rate / 2);
+    let early: usize = new.iter().map(Stub::count).sum();
+    for stub in &new {
+        stub.set_healthy(true);
+    }
+    until("the new targets are healthy", || {
+        (up() == 7.0).then_some(())
+    });
+    let begun = Instant::now();
+    load.pass(rate * 5);
+    let n_before = new.iter().map(Stub::count).sum::<usize>();
+    reload(&few);
+    let removed: usize = new.iter().map(Stub::count).sum();
+    load.pass(rate / 2);
+    let late = new.iter().map(Stub::count).sum::<usize>() - removed;
+    let shots = load.stop();
+
+    let failed = shots.iter().filter(|shot| shot.status != 200).count();
+    println!(
+        "{rate} requests/s; {early} before the first good check, bound 0; {late} after the removal, bound 8 in flight; {failed} of {} failed, bound 0",
+        shots.len(),
+    );
+    assert_eq!((early, failed), (0, 0));
+    assert!(n_before > 0 && late <= 8);
+    let share = |from: f64, to: f64| {
+        let [from, to] = [from, to].map(|seconds| begun + Duration::from_secs_f64(seconds));
+        let window = shots.iter().filter(|shot| (from..to).contains(&shot.sent));
+        let served = window
+            .clone()
+            .filter(|shot| shot.stub.starts_with("new"))
+            .count();
+        served as f64 / window.count().max(1) as f64
+    };
+    // Five parts that grow from 0 to 1 beside two whole ones.
+    let shares = [
+        share(0.0, 1.0),
+        share(1.0, 2.0),
+        share(2.0, 3.0),
+        share(3.5, 4.5),
+    ];
+    println!(
+        "share of the new targets, by seconds of slow start and after: {shares:.3?}; even slow start gives 0.273, 0.551, 0.674, 0.714"
+    );
+    for (share, even) in shares.iter().zip([0.273, 0.551, 0.674, 0.714]) {
+        assert!((share - even).abs() < 0.1);
+    }
 }
