@@ -9,6 +9,7 @@
 //! cargo bench --bench proxy -- --counts        user instructions per request (callgrind)
 //! cargo bench --bench proxy -- --idle          memory per idle connection
 //! cargo bench --bench proxy -- --reload        reload of 1,000 routes under load
+//! cargo bench --bench proxy -- --health        CPU per health check, 10,000 targets
 //! ```
 
 #[path = "proxy/backend.rs"]
@@ -19,6 +20,8 @@ mod bare;
 mod counts;
 #[path = "proxy/cpu.rs"]
 mod cpu;
+#[path = "proxy/health.rs"]
+mod health;
 #[path = "proxy/idle.rs"]
 mod idle;
 #[path = "proxy/load.rs"]
@@ -46,12 +49,15 @@ fn main() -> Result<()> {
     match words.as_slice() {
         ["backend", name] => backend::run(name),
         ["bare", listen, targets @ ..] => bare::run(listen, targets),
+        ["checked"] => health::checked(),
+        ["floor", port] => health::floor(port.parse()?),
         ["load", address, requests, client] => load::role(address, requests.parse()?, client),
         [] => cpu::run(5),
         ["--rounds", rounds] => cpu::run(rounds.parse()?),
         ["--counts"] => counts::run(),
         ["--idle"] => idle::run(),
         ["--reload"] => reload::run(),
+        ["--health"] => health::run(),
         _ => bail!("unknown arguments {words:?}; the first lines of benches/proxy.rs name them"),
     }
 }

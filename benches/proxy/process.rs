@@ -66,16 +66,7 @@ impl Process {
 
     /// User and system time so far.
     pub(crate) fn cpu(&self) -> Result<Duration> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let (_, fields) = stat.rsplit_once(')').context("no command in stat")?;
-        let ticks = fields
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .map(str::parse::<u64>)
-            .sum::<Result<u64, _>>()?;
-        // Linux counts in USER_HZ, which is 100 on every platform we build for.
-        Ok(Duration::from_millis(ticks * 10))
+        cpu_of(&self.child.id().to_string())
     }
 
     /// Memory that is its own, in bytes.
@@ -125,6 +116,20 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// User and system time of the process `id`, or `self`.
+pub(crate) fn cpu_of(id: &str) -> Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
+    let (_, fields) = stat.rsplit_once(')').context("no command in stat")?;
+    let ticks = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(str::parse::<u64>)
+        .sum::<Result<u64, _>>()?;
+    // Linux counts in USER_HZ, which is 100 on every platform we build for.
+    Ok(Duration::from_millis(ticks * 10))
 }
 
 /// This binary in another role.
