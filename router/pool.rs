@@ -15,6 +15,7 @@ mod registry;
 mod roster;
 mod rotation;
 mod status;
+mod tally;
 mod target;
 
 use std::net::SocketAddr;
@@ -40,6 +41,7 @@ use target::{Clock, Target};
 pub struct Pool {
     name: Arc<str>,
     settings: Arc<config::model::Pool>,
+    check: Option<Arc<config::health::Check>>,
     /// Members that the file itself names.
     written: Box<[config::snapshot::Target]>,
     members: ArcSwap<Members>,
@@ -66,6 +68,7 @@ struct Shared {
     /// When its targets were compared last.
     compared: AtomicU64,
     changes: broadcast::Sender<TargetChange>,
+    checks: tally::Tally,
 }
 
 /// Why a pool has no target for a request.
@@ -157,6 +160,16 @@ impl Pool {
             .count()
     }
 
+    /// Whether its targets are checked.
+    pub fn is_checked(&self) -> bool {
+        self.check.is_some()
+    }
+
+    /// How many checks of its targets came out how, since the pool is there.
+    pub fn checks(&self) -> [(&'static str, u64); tally::RESULTS] {
+        self.shared.checks.counted()
+    }
+
     /// Every target and how it is: members, those that drain, and those that the operator left out.
     pub fn status(&self, now: Instant) -> Vec<TargetStatus> {
         let now = self.shared.clock.at(now);
@@ -229,19 +242,23 @@ impl Pool {
             .iter()
             .find(|member| member.address() == target.address);
         if let Some(member) = member {
-            self.tell(status::of(member, now, &self.shared.clock), target);
+            self.tell(member, now);
         }
     }
 
-    fn tell(&self, status: TargetStatus, target: &Target) {
-        if target.announces(status.state) {
-            self.shared.version.fetch_add(1, Ordering::AcqRel);
-            // Nobody listening is no fault.
-            let _ = self.shared.changes.send(TargetChange {
-                pool: Arc::clone(&self.name),
-                status,
-            });
+    fn tell(&self, member: &Member, now: u64) {
+        if member.target.announces(status::state(member, now)) {
+            self.send(status::of(member, now, &self.shared.clock));
         }
+    }
+
+    fn send(&self, status: TargetStatus) {
+        self.shared.version.fetch_add(1, Ordering::AcqRel);
+        // Nobody listening is no fault.
+        let _ = self.shared.changes.send(TargetChange {
+            pool: Arc::clone(&self.name),
+            status,
+        });
     }
 }
 

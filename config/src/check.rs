@@ -98,7 +98,7 @@ fn limits(limits: &Limits, path: &Path, faults: &mut Vec<Fault>) {
 }
 
 /// A wait that would be over before it began.
-fn not_zero(path: &Path, durations: &[(&str, Duration)], faults: &mut Vec<Fault>) {
+pub(crate) fn not_zero(path: &Path, durations: &[(&str, Duration)], faults: &mut Vec<Fault>) {
     for (key, duration) in durations {
         if duration.0.is_zero() {
             let message = "must be longer than 0: it would be over before it began";

@@ -2,6 +2,7 @@
 //!
 //! Nothing here is checked beyond its form; what the keys mean together is `compile`'s business.
 
+mod health;
 pub mod indexed;
 mod pool;
 mod route;
@@ -12,7 +13,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use pool::{Balance, Ejection, HealthCheck, Pool, PoolTls, SuccessRate, Target};
+pub use health::{BodyMatch, HealthCheck, HealthProtocol};
+pub use pool::{Balance, Ejection, Pool, PoolTls, SuccessRate, Target};
 pub use route::{
     Cap, Failover, Flag, Match, Pattern, QueryCondition, QueryValue, Route, SameSite, Sticky,
     StickyMode, Values,

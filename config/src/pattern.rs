@@ -205,7 +205,13 @@ fn escaped(byte: Option<u8>) -> Result<u8, String> {
     }
 }
 
-fn expression(text: &str, case: Case) -> Result<Regex, String> {
+/// An expression that finds `text` as it stands, anywhere.
+pub(crate) fn containing(text: &str) -> Result<Regex, String> {
+    expression(&regex::escape(text), Case::Sensitive)
+}
+
+/// The expression `text`, if it is one and not too large.
+pub(crate) fn expression(text: &str, case: Case) -> Result<Regex, String> {
     if text.is_empty() {
         return Err(
             "the regular expression is empty; write the wildcard `*` to match any text".into(),

@@ -15,6 +15,7 @@ use crate::decide::{self, Key};
 use crate::decision::Decision;
 use crate::facts::Facts;
 use crate::flag::Flag;
+use crate::health;
 use crate::ids::{CohortId, ListenerId, PartitionId, PoolId, RouteId};
 use crate::index::Index;
 use crate::live::{Live, Weights};
@@ -85,6 +86,8 @@ pub struct Pool {
     pub value: HeaderValue,
     /// Targets in file order.
     pub targets: Vec<Target>,
+    /// How its targets are checked, when they are.
+    pub check: Option<Arc<health::Check>>,
     /// All keys as written, with defaults.
     pub settings: Arc<model::Pool>,
 }

@@ -55,6 +55,17 @@ impl Statuses {
     }
 }
 
+/// Status codes of gRPC: single ones and ranges, `0,12` or `0-99`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrpcStatuses(Vec<RangeInclusive<u16>>);
+
+impl GrpcStatuses {
+    /// Whether `status` is one of them.
+    pub fn contains(&self, status: u16) -> bool {
+        self.0.iter().any(|range| range.contains(&status))
+    }
+}
+
 /// A text that is not a quantity of its kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{given}` is not a {kind}; write {form}")]
@@ -145,8 +156,10 @@ impl FromStr for Statuses {
     type Err = NotAQuantity;
 
     fn from_str(text: &str) -> Result<Self, NotAQuantity> {
-        let ranges = text.split(',').map(|part| statuses(part.trim()));
-        let ranges: Option<Vec<_>> = ranges.collect();
+        let ranges = ranges(text, |code| {
+            let code = number(code, 3)?;
+            (100..=599).contains(&code).then_some(code)
+        });
         ranges.map(Self).ok_or_else(|| NotAQuantity {
             given: text.into(),
             kind: "list of status codes",
@@ -155,16 +168,58 @@ impl FromStr for Statuses {
     }
 }
 
-fn statuses(text: &str) -> Option<RangeInclusive<u16>> {
-    let (first, last) = text.split_once('-').unwrap_or((text, text));
-    let range = code(first)?..=code(last)?;
-    (!range.is_empty()).then_some(range)
+impl FromStr for GrpcStatuses {
+    type Err = NotAQuantity;
+
+    fn from_str(text: &str) -> Result<Self, NotAQuantity> {
+        let code = |code: &str| number(code, code.len().min(2));
+        ranges(text, code).map(Self).ok_or_else(|| NotAQuantity {
+            given: text.into(),
+            kind: "list of gRPC status codes",
+            form: "codes from 0 to 99 and ranges, as 0,12 or 0-99",
+        })
+    }
 }
 
-fn code(text: &str) -> Option<u16> {
-    let is_code = text.len() == 3 && text.chars().all(|c| c.is_ascii_digit());
-    let code = text.parse().ok()?;
-    (is_code && (100..=599).contains(&code)).then_some(code)
+impl fmt::Display for Statuses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show(&self.0, f)
+    }
+}
+
+impl fmt::Display for GrpcStatuses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show(&self.0, f)
+    }
+}
+
+/// As they are written.
+fn show(ranges: &[RangeInclusive<u16>], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for (position, range) in ranges.iter().enumerate() {
+        let comma = if position == 0 { "" } else { "," };
+        match (range.start(), range.end()) {
+            (first, last) if first == last => write!(f, "{comma}{first}")?,
+            (first, last) => write!(f, "{comma}{first}-{last}")?,
+        }
+    }
+    Ok(())
+}
+
+/// Single numbers and ranges between commas, each number read by `code`.
+fn ranges(text: &str, code: impl Fn(&str) -> Option<u16>) -> Option<Vec<RangeInclusive<u16>>> {
+    let parts = text.split(',').map(|part| {
+        let part = part.trim();
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let range = code(first)?..=code(last)?;
+        (!range.is_empty()).then_some(range)
+    });
+    parts.collect()
+}
+
+/// A number of so many digits.
+fn number(text: &str, n_digits: usize) -> Option<u16> {
+    let is_number = text.len() == n_digits && text.chars().all(|c| c.is_ascii_digit());
+    is_number.then(|| text.parse().ok()).flatten()
 }
 
 impl fmt::Display for Cidr {
@@ -304,6 +359,23 @@ mod tests {
             "2xx",
         ] {
             assert!(wrong.parse::<Statuses>().is_err(), "{wrong}");
+        }
+    }
+    #[test]
+    fn statuses_are_shown_as_they_are_written() {
+        let shown = |text: &str| text.parse::<Statuses>().map(|list| list.to_string());
+        assert_eq!(shown("200, 300-399"), Ok("200,300-399".into()));
+        let shown = |text: &str| text.parse::<GrpcStatuses>().map(|list| list.to_string());
+        assert_eq!(shown("0,12-99"), Ok("0,12-99".into()));
+    }
+
+    #[test]
+    fn grpc_statuses_are_codes_of_one_or_two_digits() {
+        let statuses: GrpcStatuses = "0, 12-14".parse().unwrap();
+        let contained = [0, 1, 11, 12, 14, 15].map(|code| statuses.contains(code));
+        assert_eq!(contained, [true, false, false, true, true, false]);
+        for wrong in ["", "100", "200", "-1", "12-", "OK", "3-1", "0,,1"] {
+            assert!(wrong.parse::<GrpcStatuses>().is_err(), "{wrong}");
         }
     }
 }

@@ -17,6 +17,7 @@ use tokio::sync::{broadcast, watch};
 use super::ejection::{Outliers, Rule};
 use super::members::Members;
 use super::roster::Roster;
+use super::tally::Tally;
 use super::target::{Clock, Health, Target};
 use super::{Pool, Shared, TargetChange, status};
 
@@ -191,6 +192,7 @@ impl Pools {
                 .map(Outliers::new),
             slow_start: pool.settings.slow_start.0.as_micros() as u64,
             settings: Arc::clone(&pool.settings),
+            check: pool.check.clone(),
             shared,
         };
         for target in shape.members.load().targets() {
@@ -216,6 +218,7 @@ impl Pools {
             ejections: Default::default(),
             compared: AtomicU64::new(0),
             changes: self.changes.clone(),
+            checks: Tally::default(),
         }
     }
 }
@@ -286,16 +289,16 @@ impl Pool {
         };
         self.members.store(Arc::new(next));
         for member in gone {
-            self.tell(
-                status::gone(&member, now, &self.shared.clock),
-                &member.target,
-            );
+            let status = status::gone(&member, now, &self.shared.clock);
+            if member.target.announces(status.state) {
+                self.send(status);
+            }
         }
     }
 
     fn announce_all(&self, members: &Members, now: u64) {
         for member in members.active.iter().chain(members.draining(now)) {
-            self.tell(status::of(member, now, &self.shared.clock), &member.target);
+            self.tell(member, now);
         }
     }
 

@@ -20,6 +20,8 @@ pub struct TargetStatus {
     pub state: TargetState,
     /// Why it does not; `None` when it does.
     pub reason: Option<&'static str>,
+    /// What its last check saw, for people; `None` when nothing speaks against it.
+    pub description: Option<Arc<str>>,
     /// Its part of the pool's requests, relative to the others.
     pub weight: u32,
     /// Requests it has now.
@@ -75,7 +77,9 @@ impl TargetState {
             _ if ejected => Self::Unhealthy,
             Health::Unchecked | Health::Healthy => Self::Healthy,
             Health::Initial => Self::Initial,
-            Health::WrongStatus | Health::Timeout | Health::Failed => Self::Unhealthy,
+            Health::WrongStatus | Health::WrongBody | Health::Timeout | Health::Failed => {
+                Self::Unhealthy
+            }
         }
     }
 }
@@ -94,13 +98,23 @@ pub(super) fn of(member: &Member, now: u64, clock: &Clock) -> TargetStatus {
         Some(since) => (TargetState::Draining, Some(DRAINING), since),
         None => of_member(member, now),
     };
+    let is_checks = matches!(state, TargetState::Initial | TargetState::Unhealthy);
     TargetStatus {
         address: target.address,
         state,
         reason,
+        description: target.description().filter(|_| is_checks),
         weight: member.weight,
         in_flight: target.in_flight.load(Ordering::Relaxed),
         since: clock.date(since),
+    }
+}
+
+/// The state alone, which most looks end with.
+pub(super) fn state(member: &Member, now: u64) -> TargetState {
+    match member.target.left_at() {
+        Some(_) => TargetState::Draining,
+        None => TargetState::of(member.target.health(), member.target.ejected(now)),
     }
 }
 
@@ -109,6 +123,7 @@ pub(super) fn gone(member: &Member, now: u64, clock: &Clock) -> TargetStatus {
     TargetStatus {
         state: TargetState::Unused,
         reason: Some(NOT_REGISTERED),
+        description: None,
         since: clock.date(now),
         ..of(member, now, clock)
     }
@@ -122,6 +137,7 @@ fn left_out(unused: &Unused, clock: &Clock) -> TargetStatus {
         address: unused.target.address,
         state: TargetState::Unused,
         reason: Some(NOT_REGISTERED),
+        description: None,
         weight: unused.target.weight,
         in_flight: 0,
         since: clock.date(unused.since),
@@ -142,6 +158,8 @@ fn of_member(member: &Member, now: u64) -> (TargetState, Option<&'static str>, u
 fn reason(health: Health, ejected: Option<EjectionCause>) -> Option<&'static str> {
     match health {
         Health::WrongStatus => Some("Target.ResponseCodeMismatch"),
+        // An ALB looks at no body, so it has no word for this.
+        Health::WrongBody => Some("Target.ResponseBodyMismatch"),
         Health::Timeout => Some("Target.Timeout"),
         Health::Failed => Some("Target.FailedHealthChecks"),
         _ if ejected == Some(EjectionCause::SuccessRate) => Some("Target.SuccessRate"),

@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::ejection::{EjectionCause, Outcomes, Rule};
@@ -31,6 +32,8 @@ pub(super) enum Health {
     Timeout,
     /// The last check got no connection or no HTTP.
     Failed,
+    /// The last check got a right status and a wrong body.
+    WrongBody,
 }
 
 /// Whether a target may be picked; the greater, the better.
@@ -65,6 +68,8 @@ pub(super) struct Target {
     requests: AtomicU32,
     failed: AtomicU32,
     announced: AtomicU8,
+    /// What the last failed check saw, while the checks speak against the target. No request looks at it.
+    description: Mutex<Option<Arc<str>>>,
 }
 
 /// Stands for "never" in `slow_from`, `ejected_at`, `ejected_until` and `left_at`: `Clock` never gives it.
@@ -96,13 +101,14 @@ impl Clock {
 }
 
 impl Health {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Unchecked,
         Self::Initial,
         Self::Healthy,
         Self::WrongStatus,
         Self::Timeout,
         Self::Failed,
+        Self::WrongBody,
     ];
 
     fn load(from: &AtomicU8) -> Self {
@@ -134,6 +140,7 @@ impl Target {
             requests: AtomicU32::new(0),
             failed: AtomicU32::new(0),
             announced: AtomicU8::new(TargetState::of(health, false) as u8),
+            description: Mutex::default(),
         }
     }
 
@@ -163,12 +170,31 @@ impl Target {
         self.health.store(health as u8, Ordering::Release);
     }
 
+    /// What its last check saw, in words for people.
+    pub(super) fn description(&self) -> Option<Arc<str>> {
+        self.described().clone()
+    }
+
+    /// Only the check of the target calls this; most often with what it said before.
+    pub(super) fn describe(&self, seen: Option<String>) {
+        let mut described = self.described();
+        if described.as_deref() != seen.as_deref() {
+            *described = seen.map(Arc::from);
+        }
+    }
+
+    fn described(&self) -> MutexGuard<'_, Option<Arc<str>>> {
+        self.description
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn usable(&self, now: u64) -> Use {
         match self.health() {
             _ if self.ejected(now) => Use::Out,
             Health::Unchecked | Health::Healthy => Use::Ready,
             Health::Initial => Use::Unproven,
-            Health::WrongStatus | Health::Timeout | Health::Failed => Use::Out,
+            Health::WrongStatus | Health::WrongBody | Health::Timeout | Health::Failed => Use::Out,
         }
     }
 
@@ -317,6 +343,8 @@ impl Target {
 
     /// Whether `state` differs from the one told last; it is the one told last from now on.
     pub(super) fn announces(&self, state: TargetState) -> bool {
-        self.announced.swap(state as u8, Ordering::AcqRel) != state as u8
+        // Reading first, because a sweep asks ten thousand targets of which none has news.
+        self.announced.load(Ordering::Acquire) != state as u8
+            && self.announced.swap(state as u8, Ordering::AcqRel) != state as u8
     }
 }

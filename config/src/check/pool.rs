@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
-use crate::model::{Ejection, HealthCheck, Pool, Target};
+use crate::health::Check;
+use crate::model::{Ejection, Pool, Target};
 use crate::problem::{Fault, Path};
-use crate::units::{Duration, Statuses};
+use crate::units::Duration;
 
 /// What an ALB allows: `deregistration_delay.timeout_seconds` from 0 to 3600.
 const LONGEST_DELAY: Duration = Duration::seconds(3600);
@@ -27,7 +28,8 @@ pub(super) fn check(name: &str, pool: &Pool, path: &Path, faults: &mut Vec<Fault
         faults.push(path.key("deregistration_delay").fault(message));
     }
     if let Some(check) = &pool.health_check {
-        health_check(check, &path.key("health_check"), faults);
+        let compiled = Check::compile(check, pool, &path.key("health_check"));
+        faults.extend(compiled.err().unwrap_or_default());
     }
     if let Some(tls) = &pool.tls
         && tls.sni.as_deref() == Some("")
@@ -98,34 +100,4 @@ pub(crate) fn target_address(text: &str) -> Result<SocketAddr, String> {
 fn is_host_name(host: &str) -> bool {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     host.chars().any(|c| c.is_ascii_alphabetic()) && host.chars().all(is_allowed)
-}
-
-fn health_check(check: &HealthCheck, path: &Path, faults: &mut Vec<Fault>) {
-    let is_path = check.path.starts_with('/') && check.path.chars().all(|c| c.is_ascii_graphic());
-    if !is_path {
-        let message = format!(
-            "{:?} is not a path; it starts with `/` and has visible ASCII only",
-            check.path
-        );
-        faults.push(path.key("path").fault(message));
-    }
-    if let Err(error) = check.status.parse::<Statuses>() {
-        faults.push(path.key("status").fault(error.to_string()));
-    }
-    let is_method = http::Method::from_bytes(check.method.as_bytes()).is_ok();
-    if !is_method || check.method == "CONNECT" {
-        let message = format!(
-            "{:?} is not a method a health check can use, as GET or HEAD",
-            check.method
-        );
-        faults.push(path.key("method").fault(message));
-    }
-    if let Some(host) = &check.host
-        && host.parse::<http::uri::Authority>().is_err()
-    {
-        let message = format!("{host:?} is not a host, as www.example.com");
-        faults.push(path.key("host").fault(message));
-    }
-    let times = [("interval", check.interval), ("timeout", check.timeout)];
-    super::not_zero(path, &times, faults);
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::HealthCheck;
 use crate::units::Duration;
 
 /// A group of targets and how to reach them.
@@ -107,41 +108,6 @@ pub enum Balance {
     RoundRobin,
 }
 
-/// Active health check of the targets.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct HealthCheck {
-    /// Path asked for; starts with `/`.
-    pub path: String,
-    /// From one check to the next.
-    #[serde(default = "default::health_interval")]
-    pub interval: Duration,
-    /// For the whole answer.
-    #[serde(default = "default::health_timeout")]
-    pub timeout: Duration,
-    /// Successes until an unhealthy target is healthy; a new target needs one.
-    #[schemars(range(min = 1))]
-    #[serde(default = "default::threshold")]
-    pub healthy_threshold: u32,
-    /// Failures until a healthy target is unhealthy.
-    #[schemars(range(min = 1))]
-    #[serde(default = "default::threshold")]
-    pub unhealthy_threshold: u32,
-    /// Accepted status codes: `"200"`, `"200,204"`, `"200-399"`.
-    #[serde(default = "default::health_status")]
-    pub status: String,
-    /// Host header; absent: the target's address.
-    #[serde(default)]
-    pub host: Option<String>,
-    /// Method.
-    #[serde(default = "default::health_method")]
-    pub method: String,
-    /// Port; absent: the target's own.
-    #[schemars(range(min = 1))]
-    #[serde(default)]
-    pub port: Option<u16>,
-}
-
 /// Passive ejection: targets that fail requests are left out for a while.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -226,20 +192,5 @@ mod default {
     }
     pub(super) fn retries() -> u8 {
         1
-    }
-    pub(super) fn health_interval() -> Duration {
-        Duration::seconds(10)
-    }
-    pub(super) fn health_timeout() -> Duration {
-        Duration::seconds(5)
-    }
-    pub(super) fn threshold() -> u32 {
-        2
-    }
-    pub(super) fn health_status() -> String {
-        "200".into()
-    }
-    pub(super) fn health_method() -> String {
-        "GET".into()
     }
 }

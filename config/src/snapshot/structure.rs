@@ -11,11 +11,12 @@ use http::{HeaderName, HeaderValue};
 use super::names::{self, Faults, Names};
 use super::{Listener, Pool, Route, Structure, Target, routes};
 use crate::digest::digest;
+use crate::health::Check;
 use crate::ids::{ListenerId, PartitionId, PoolId, RouteId};
 use crate::index::Index;
 use crate::model::{self, Config};
 use crate::partition::{Domains, Partitions, check_host};
-use crate::problem::{Fault, Trail};
+use crate::problem::{Fault, Path, Trail};
 
 impl Structure {
     /// Resolves and indexes `config`; every fault of routes, partitions, weights, flags and stickiness otherwise.
@@ -91,9 +92,16 @@ fn pools(config: &Config) -> Vec<Pool> {
         name: name.into(),
         value: value(name),
         targets: pool.targets.iter().filter_map(target).collect(),
+        check: check(pool),
         settings: Arc::new(pool.clone()),
     });
     pools.collect()
+}
+
+fn check(pool: &model::Pool) -> Option<Arc<Check>> {
+    let written = pool.health_check.as_ref()?;
+    let check = Check::compile(written, pool, &Path::default());
+    check.ok().map(Arc::new)
 }
 
 fn target(target: &model::Target) -> Option<Target> {

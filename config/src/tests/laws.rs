@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use super::{loaded, read};
 use crate::digest::digest;
 use crate::model::{
-    AccessLog, Balance, Cap, Config, Ejection, Failover, Flag, HealthCheck, LogFormat, Match,
-    OnFull, Pattern, Pool, PoolTls, QueryCondition, QueryValue, Route, SameSite, Sticky,
-    StickyMode, SuccessRate, Target, Values, indexed,
+    AccessLog, Balance, BodyMatch, Cap, Config, Ejection, Failover, Flag, HealthCheck,
+    HealthProtocol, LogFormat, Match, OnFull, Pattern, Pool, PoolTls, QueryCondition, QueryValue,
+    Route, SameSite, Sticky, StickyMode, SuccessRate, Target, Values, indexed,
 };
 use crate::units::{Duration, Size};
 
@@ -240,8 +240,9 @@ prop_compose! {
             None => Target::Address(address),
         };
         let check = check.map(|(path, threshold, port)| HealthCheck {
-            path, interval: Duration::seconds(1), timeout: Duration::seconds(1), healthy_threshold: threshold,
-            unhealthy_threshold: threshold, status: "200".into(), host: None, method: "GET".into(), port,
+            protocol: HealthProtocol::Http, interval: Duration::seconds(1), timeout: Duration::seconds(1), healthy_threshold: threshold,
+            unhealthy_threshold: threshold, status: None, body: Some(BodyMatch::Regex { regex: path.clone() }), host: Some(path.clone()),
+            method: None, user_agent: None, grpc_service: None, grpc_status: None, port, tls: Some(true), path: Some(path),
         });
         Pool {
             targets: targets.into_iter().map(target).collect(), balance: Balance::Random, http2: true,

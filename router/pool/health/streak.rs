@@ -1,6 +1,6 @@
 //! From results of checks to the health of a target: it changes when enough results in a row speak against it.
 
-use config::model::HealthCheck;
+use config::health::Check;
 
 use crate::pool::target::Health;
 
@@ -12,7 +12,7 @@ pub(super) struct Streak {
 }
 
 impl Streak {
-    pub(super) fn new(check: &HealthCheck) -> Self {
+    pub(super) fn new(check: &Check) -> Self {
         Self {
             healthy_threshold: check.healthy_threshold,
             unhealthy_threshold: check.unhealthy_threshold,
@@ -47,11 +47,11 @@ mod tests {
 
     #[track_caller]
     fn check(start: Health, results: &[Health], expected: &[Health]) {
-        let check: HealthCheck = serde_json::from_str(
-            r#"{"path": "/", "healthy_threshold": 3, "unhealthy_threshold": 2}"#,
-        )
-        .unwrap();
-        let mut streak = Streak::new(&check);
+        let mut streak = Streak {
+            healthy_threshold: 3,
+            unhealthy_threshold: 2,
+            contrary: 0,
+        };
         let mut health = start;
         let states: Vec<_> = results
             .iter()

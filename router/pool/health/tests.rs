@@ -6,7 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::sync::broadcast::Receiver;
+use tokio::sync::{broadcast, watch};
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -95,7 +96,7 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
 /// Pools under check, and what is told of them.
 struct Watch {
     pools: Arc<Pools>,
-    changes: Receiver<TargetChange>,
+    changes: broadcast::Receiver<TargetChange>,
     shutdown: watch::Sender<bool>,
     running: JoinHandle<()>,
 }
@@ -211,6 +212,112 @@ async fn checks_may_go_to_another_port() {
     let stub = Stub::start(200).await;
     let mut watch = Watch::start(1, &check(&json!({ "port": stub.port })));
     assert_eq!(watch.next().await, HEALTHY);
+}
+
+fn ill(reason: &'static str) -> (TargetState, Option<&'static str>) {
+    (TargetState::Unhealthy, Some(reason))
+}
+
+/// What is told of a target at `port` that does not become healthy: the reason, and the words for people.
+async fn told_at(port: u16, terms: &Value) -> (&'static str, String) {
+    let status = Watch::start(port, &check(terms)).change().await.status;
+    let (reason, description) = (status.reason.unwrap(), status.description.unwrap());
+    (reason, description.to_string())
+}
+
+#[tokio::test]
+async fn what_was_seen_is_told_in_words() {
+    let stub = Stub::start(503).await;
+    let seen = told_at(stub.port, &json!({ "status": "200-399" })).await;
+    let expected = (
+        "Target.ResponseCodeMismatch",
+        "503, expected 200-399".into(),
+    );
+    assert_eq!(seen, expected);
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = closed.local_addr().unwrap().port();
+    drop(closed);
+    let seen = told_at(port, &json!({})).await;
+    let refused = ("Target.FailedHealthChecks", "connection refused".into());
+    assert_eq!(seen, refused);
+    let silent = Stub::start(0).await;
+    let seen = told_at(silent.port, &json!({ "timeout": "20ms" })).await;
+    assert_eq!(seen, ("Target.Timeout", "no whole answer in 20ms".into()));
+}
+
+#[tokio::test]
+async fn words_are_there_from_the_first_failure_to_the_first_success() {
+    let stub = Stub::start(500).await;
+    let mut watch = Watch::start(stub.port, &check(&json!({ "unhealthy_threshold": 3 })));
+    let wrong = watch.change().await.status;
+    assert_eq!(wrong.description.as_deref(), Some("500, expected 200"));
+    stub.status.store(200, Ordering::SeqCst);
+    assert_eq!(watch.change().await.status.description, None);
+}
+
+#[tokio::test]
+async fn a_body_must_hold_what_the_file_asks_for() {
+    let stub = Stub::start(200).await;
+    let mut watch = Watch::start(stub.port, &check(&json!({ "body": { "regex": "^o.$" } })));
+    assert_eq!(watch.next().await, HEALTHY);
+    let seen = told_at(stub.port, &json!({ "body": "yes" })).await;
+    let wrong = "200, but the body has no \"yes\"";
+    assert_eq!(seen, ("Target.ResponseBodyMismatch", wrong.into()));
+}
+
+#[tokio::test]
+async fn a_tcp_check_wants_a_connection_and_nothing_more() {
+    let stub = Stub::start(0).await;
+    let tcp = json!({ "protocol": "tcp", "path": null });
+    let mut watch = Watch::start(stub.port, &check(&tcp));
+    assert_eq!(watch.next().await, HEALTHY);
+    assert!(stub.heads.lock().unwrap().is_empty());
+    let mut watch = Watch::start(1, &check(&tcp));
+    assert_eq!(watch.next().await, ill("Target.FailedHealthChecks"));
+}
+
+#[tokio::test]
+async fn a_health_port_may_speak_clear_text_although_the_pool_has_tls() {
+    let stub = Stub::start(200).await;
+    let mut extra = check(&json!({ "tls": false }));
+    extra["tls"] = json!({});
+    assert_eq!(Watch::start(stub.port, &extra).next().await, HEALTHY);
+}
+
+#[tokio::test]
+async fn a_target_that_comes_does_not_disturb_the_checks_of_the_others() {
+    let (old, new) = (Stub::start(200).await, Stub::start(200).await);
+    let extra = check(&json!({ "interval": "1h" }));
+    let mut watch = Watch::start(old.port, &extra);
+    assert_eq!(watch.next().await, HEALTHY);
+    let both = lone(&[(old.port, 1), (new.port, 1)], &extra);
+    watch.pools.align(&both);
+    // It does not wait for an interval either.
+    let change = watch.change().await;
+    assert_eq!(change.status.address.port(), new.port);
+    assert_eq!(*old.connections.borrow(), 1);
+}
+
+#[tokio::test]
+async fn checks_are_counted_by_what_came_of_them() {
+    let stub = Stub::start(200).await;
+    let mut watch = Watch::start(stub.port, &check(&json!({})));
+    assert_eq!(watch.next().await, HEALTHY);
+    stub.status.store(500, Ordering::SeqCst);
+    assert_eq!(watch.next().await, ill("Target.ResponseCodeMismatch"));
+    let counted = watch.pools.current()[0].checks();
+    let count = |word| {
+        counted
+            .iter()
+            .find(|(result, _)| *result == word)
+            .unwrap()
+            .1
+    };
+    assert!(
+        count("healthy") >= 1 && count("wrong_status") >= 2,
+        "{counted:?}"
+    );
+    assert_eq!(count("timeout") + count("failed") + count("not_asked"), 0);
 }
 
 #[tokio::test]
@@ -346,9 +453,11 @@ fn starts_slowly(first: u64, second: u64) -> bool {
         }
         for (port, healthy_at) in [(1, first), (2, second)] {
             if second_of_test == healthy_at {
-                let mut streak = Streak::new(&Terms::of(&pool).unwrap().check);
-                let address = ([127, 0, 0, 1], port).into();
-                pool.checked(address, &mut streak, Health::Healthy, at(healthy_at));
+                let now = pool.shared.clock.at(at(healthy_at));
+                let members = pool.members.load();
+                let mut targets = members.targets();
+                let target = targets.find(|target| target.address.port() == port);
+                pool.checked(target.unwrap(), Health::Healthy, now);
             }
         }
     }

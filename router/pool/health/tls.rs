@@ -2,45 +2,69 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use config::model::PoolTls;
+use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// How to speak TLS to one target.
+use super::socket::Socket;
+
+/// Why there is nothing to speak TLS with; a check only shows it.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// A file of certificates is read again after this time, so that a renewed one counts soon. The system's are not.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// How to speak TLS to the targets of a pool.
 pub(super) struct Tls {
     settings: PoolTls,
-    name: String,
     http2: bool,
+    /// What was read last, and when.
+    made: Mutex<Option<(Arc<ClientConfig>, Instant)>>,
 }
 
 impl Tls {
-    /// `host` is the name to send and verify when the pool has none of its own.
-    pub(super) fn new(settings: &PoolTls, host: &str, http2: bool) -> Self {
+    pub(super) fn new(settings: &PoolTls, http2: bool) -> Self {
         Self {
-            name: settings.sni.as_deref().unwrap_or(host).into(),
             settings: settings.clone(),
             http2,
+            made: Mutex::default(),
         }
     }
 
-    /// Certificates are read each time: a check is rare, and a renewed file counts at once.
-    pub(super) async fn connect(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        let config = self.config().map_err(io::Error::other)?;
-        let name = ServerName::try_from(self.name.clone()).map_err(io::Error::other)?;
-        TlsConnector::from(Arc::new(config))
-            .connect(name, stream)
-            .await
+    /// Shakes hands; `host` is the name to send and verify when the pool has none of its own.
+    pub(super) async fn connect(
+        &self,
+        socket: Socket,
+        host: String,
+    ) -> io::Result<TlsStream<Socket>> {
+        let config = self.config(Instant::now()).map_err(io::Error::other)?;
+        let name = self.settings.sni.clone().unwrap_or(host);
+        let name = ServerName::try_from(name).map_err(io::Error::other)?;
+        TlsConnector::from(config).connect(name, socket).await
     }
 
-    fn config(&self) -> Result<ClientConfig, Box<dyn std::error::Error + Send + Sync>> {
+    fn config(&self, now: Instant) -> Result<Arc<ClientConfig>, Failure> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((config, when)) = &*made
+            && (self.settings.ca.is_none() || now < *when + FRESH)
+        {
+            return Ok(Arc::clone(config));
+        }
+        let config = Arc::new(self.make()?);
+        *made = Some((Arc::clone(&config), now));
+        Ok(config)
+    }
+
+    fn make(&self) -> Result<ClientConfig, Failure> {
         let provider = provider();
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()?;
@@ -55,6 +79,8 @@ impl Tls {
         let mut config = builder.with_no_client_auth();
         let protocol: &[u8] = if self.http2 { b"h2" } else { b"http/1.1" };
         config.alpn_protocols = vec![protocol.to_vec()];
+        // A resumed session would not show that the certificate has expired.
+        config.resumption = Resumption::disabled();
         Ok(config)
     }
 }
@@ -66,7 +92,7 @@ fn provider() -> Arc<CryptoProvider> {
         .unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()))
 }
 
-fn roots(ca: Option<&Path>) -> Result<RootCertStore, Box<dyn std::error::Error + Send + Sync>> {
+fn roots(ca: Option<&Path>) -> Result<RootCertStore, Failure> {
     let mut roots = RootCertStore::empty();
     match ca {
         Some(path) => {
