@@ -33,6 +33,7 @@ pub struct Metrics {
     target_up: IntGaugeVec,
     /// Set from the pools' own counts at each look.
     ejections: IntCounterVec,
+    health_checks: IntCounterVec,
     connections: IntGaugeVec,
     refused: IntCounterVec,
     logs: Logs,
@@ -92,6 +93,11 @@ impl Metrics {
                 "Targets left out for a while for what their requests met.",
                 &["pool", "cause"],
             ),
+            health_checks: own.counters(
+                "kanaria_health_checks_total",
+                "Health checks of a pool's targets, by what came of them.",
+                &["pool", "result"],
+            ),
             connections: own.gauges(
                 "kanaria_connections",
                 "Open connections of clients.",
@@ -116,6 +122,7 @@ impl Metrics {
             .unwrap_or_else(PoisonError::into_inner);
         self.requests.report_shares(&self.weight_ratio);
         self.report_targets(Instant::now());
+        self.report_checks();
         TextEncoder::new()
             .encode_to_string(&self.registry.gather())
             .expect("every series has a name and a value")
@@ -219,6 +226,21 @@ impl Metrics {
                 self.target_up
                     .with_label_values(&[&**pool.name(), &target.address.to_string()])
                     .set(i64::from(target.state.takes_requests()));
+            }
+        }
+    }
+
+    /// Checks are counted where they are made; the series follows.
+    fn report_checks(&self) {
+        self.health_checks.reset();
+        let Some(pools) = self.pools.get() else {
+            return;
+        };
+        for pool in pools.current().iter().filter(|pool| pool.is_checked()) {
+            for (result, n_checks) in pool.checks() {
+                self.health_checks
+                    .with_label_values(&[&**pool.name(), result])
+                    .inc_by(n_checks);
             }
         }
     }

@@ -26,6 +26,8 @@ mod http2;
 mod grpc;
 // Long and large exchanges, and the statuses of what fails.
 mod transfer;
+// Health checks: every kind, what is told, what is left behind.
+mod health;
 // Requests that ask to switch protocols: WebSockets, and what is none.
 mod upgrade;
 // Deadlines and bounds on what a client may do.

@@ -17,6 +17,9 @@ use super::{Admin, Problem, Shared, tagged};
 use crate::control::{Action, Rejection, Standing, TargetView};
 use crate::state::Touch;
 
+/// Most targets of a pool that a status names.
+const OUT: usize = 10;
+
 /// One target of a pool.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Target {
@@ -27,6 +30,8 @@ pub(super) struct Target {
     state: &'static str,
     /// Why it takes no requests.
     reason: Option<&'static str>,
+    /// What its last health check saw, for people.
+    description: Option<String>,
     /// Its part of the pool's requests, relative to the others.
     weight: u32,
     /// Requests it has now.
@@ -191,11 +196,21 @@ fn targets(admin: &Admin, standing: &Standing, pool: &str) -> Result<Vec<Target>
     Ok(known.chain(unnamed).collect())
 }
 
+/// Targets of `pool` that are not healthy, the first ten: whom to look after.
+pub(super) fn out(admin: &Admin, standing: &Standing, pool: &str) -> Vec<Target> {
+    let targets = admin.control.house().targets(pool).unwrap_or_default();
+    let out = targets.into_iter();
+    let out = out.filter(|target| matches!(target.state, "initial" | "unhealthy"));
+    let out = out.take(OUT).map(|target| view(standing, pool, target));
+    out.collect()
+}
+
 fn view(standing: &Standing, pool: &str, target: TargetView) -> Target {
     Target {
         address: target.address,
         state: target.state,
         reason: target.reason,
+        description: target.description.as_deref().map(str::to_owned),
         weight: target.weight,
         in_flight: target.in_flight,
         source: source(standing, pool, &target),
@@ -209,6 +224,7 @@ fn unnamed(standing: &Standing, pool: &str, address: SocketAddr) -> Target {
         address,
         state: "unused",
         reason: Some("Target.NotRegistered"),
+        description: None,
         weight: 1,
         in_flight: 0,
         since: None,

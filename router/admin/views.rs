@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use super::changes::Name;
 use super::guard::Caller;
+use super::targets::{self, Target};
 use super::{Admin, Phase, Problem, Shared, tagged};
 use crate::control::{Standing, in_file_order};
 use crate::journal::Entry;
@@ -125,6 +126,8 @@ pub(super) struct PoolView {
     registered: usize,
     /// Targets that operators deregistered.
     deregistered: usize,
+    /// Targets that are not healthy, the first ten.
+    pub(super) out: Vec<Target>,
 }
 
 /// Whether the process lives.
@@ -291,6 +294,7 @@ fn pools(admin: &Admin, standing: &Standing) -> Vec<PoolView> {
                 total: health.map(|health| health.total),
                 registered: edits.map_or(0, |edits| edits.registered.len()),
                 deregistered: edits.map_or(0, |edits| edits.deregistered.len()),
+                out: targets::out(admin, standing, &pool.name),
             }
         })
         .collect()

@@ -77,6 +77,7 @@ pub(super) struct Pool {
     pub(super) healthy: Option<u64>,
     pub(super) total: Option<u64>,
     pub(super) deregistered: u64,
+    pub(super) out: Vec<Target>,
 }
 
 /// A target of `GET /api/v1/pools/{name}/targets`.
@@ -86,6 +87,7 @@ pub(super) struct Target {
     pub(super) address: String,
     pub(super) state: String,
     pub(super) reason: Option<String>,
+    pub(super) description: Option<String>,
     pub(super) weight: u64,
     pub(super) in_flight: u64,
     pub(super) since: Option<String>,

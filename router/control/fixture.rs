@@ -223,6 +223,7 @@ impl House for Fake {
                 address,
                 state: if drains { "draining" } else { "healthy" },
                 reason: drains.then_some("Target.DeregistrationInProgress"),
+                description: None,
                 weight,
                 in_flight: 0,
                 since: "2026-11-21T02:00:00Z".into(),

@@ -70,6 +70,8 @@ pub struct TargetView {
     pub state: &'static str,
     /// Why it takes no requests.
     pub reason: Option<&'static str>,
+    /// What its last health check saw, for people.
+    pub description: Option<Arc<str>>,
     /// Its part of the pool's requests.
     pub weight: u32,
     /// Requests it has now.

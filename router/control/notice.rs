@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::TargetView;
 use crate::journal::Entry;
 
 /// One piece of news.
@@ -45,11 +46,17 @@ impl Notice {
     }
 
     /// A target that came to another state.
-    pub fn target(pool: &str, address: &str, state: &str, reason: Option<&str>) -> Self {
+    pub fn target(pool: &str, target: &TargetView) -> Self {
         Self {
             event: "target",
             revision: None,
-            data: json!({ "pool": pool, "address": address, "state": state, "reason": reason }),
+            data: json!({
+                "pool": pool,
+                "address": target.address,
+                "state": target.state,
+                "reason": target.reason,
+                "description": target.description.as_deref(),
+            }),
         }
     }
 }

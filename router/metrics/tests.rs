@@ -27,7 +27,7 @@ fn check_ratio(metrics: &Metrics, pool: &str, kind: &str, expected: Option<f64>)
 
 /// Metrics in which every series has moved.
 fn moved() -> Metrics {
-    let structure = structure(&json!({}), &json!([]));
+    let structure = structure(&json!({ "health_check": { "path": "/" } }), &json!([]));
     let metrics = Metrics::new();
     let pools = Arc::new(Pools::new());
     let ecs = Arc::clone(&pools.align(&structure)[1]);

@@ -20,7 +20,7 @@ use tokio::sync::broadcast;
 use crate::cap::Caps;
 use crate::control::{Control, Health, House, Invalid, Notice, Observation, Share, TargetView};
 use crate::plane::Shared;
-use crate::pool::{Pools, TargetChange, TargetStatus};
+use crate::pool::{Pools, TargetChange, TargetState, TargetStatus};
 use crate::source;
 
 /// A file that is taken.
@@ -200,6 +200,7 @@ fn view(target: &TargetStatus) -> TargetView {
         address: target.address,
         state: target.state.as_str(),
         reason: target.reason,
+        description: target.description.clone(),
         weight: target.weight,
         in_flight: target.in_flight,
         since: rfc3339(target.since),
@@ -210,7 +211,7 @@ fn rfc3339(time: SystemTime) -> String {
     Timestamp::try_from(time).map_or_else(|_| String::new(), |time| format!("{time:.3}"))
 }
 
-/// Passes changes of targets on to whoever listens to control's notices.
+/// Writes changes of targets to the log, and passes them on to whoever listens to control's notices.
 pub(super) async fn tell_target_changes(
     mut changes: broadcast::Receiver<TargetChange>,
     control: Control,
@@ -218,14 +219,28 @@ pub(super) async fn tell_target_changes(
     loop {
         match changes.recv().await {
             Ok(TargetChange { pool, status }) => {
-                let address = status.address.to_string();
-                let state = status.state.as_str();
-                let reason = status.reason.unwrap_or("takes requests");
-                tracing::info!(%pool, target = address, state, "{reason}");
-                control.announce(Notice::target(&pool, &address, state, status.reason));
+                write_down(&pool, &status);
+                control.announce(Notice::target(&pool, &view(&status)));
             }
-            Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Lagged(n_missed)) => {
+                tracing::warn!("{n_missed} changes of targets came too fast to be told one by one");
+            }
             Err(broadcast::error::RecvError::Closed) => return,
         }
+    }
+}
+
+/// One line a change, for whoever reads the log at night.
+fn write_down(pool: &str, status: &TargetStatus) {
+    let (address, state) = (status.address, status.state.as_str());
+    let seen = status.description.as_deref();
+    let seen = seen.map_or_else(String::new, |seen| format!(": {seen}"));
+    let reason = status.reason;
+    let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+    match status.state {
+        TargetState::Unhealthy => {
+            tracing::warn!("pool `{pool}`: {address} is {state}{seen}{reason}");
+        }
+        _ => tracing::info!("pool `{pool}`: {address} is {state}{seen}{reason}"),
     }
 }

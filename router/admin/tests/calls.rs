@@ -51,7 +51,7 @@ async fn the_status_tells_revision_routes_and_pools() {
     assert_eq!(status["routes"][0]["name"], "blogs");
     assert_eq!(
         status["pools"][0],
-        json!({ "name": "ec2", "healthy": 2, "total": 2, "registered": 0, "deregistered": 0 })
+        json!({ "name": "ec2", "healthy": 2, "total": 2, "registered": 0, "deregistered": 0, "out": [] })
     );
 }
 

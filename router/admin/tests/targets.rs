@@ -16,7 +16,7 @@ async fn a_target_tells_how_it_is_and_who_names_it() {
     let api = api().await;
     let expected = |port: u16, source: &str| {
         json!({
-            "address": format!("127.0.0.1:{port}"), "state": "healthy", "reason": null, "weight": 1,
+            "address": format!("127.0.0.1:{port}"), "state": "healthy", "reason": null, "description": null, "weight": 1,
             "in_flight": 0, "since": "2026-11-21T02:00:00Z", "source": source, "change": null,
         })
     };

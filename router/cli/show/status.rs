@@ -86,6 +86,9 @@ fn one(route: &Route, pools: &[Pool], surroundings: &Surroundings) -> String {
     if let Some(cap) = &route.cap {
         text.push_str(&format!("{}\n", capped(cap)));
     }
+    let weighted = pools.iter();
+    let weighted = weighted.filter(|pool| route.weights.get(&pool.name).is_some());
+    text.extend(weighted.map(|pool| out(pool, surroundings)));
     let set = set_by(route, surroundings);
     text.push_str(&match surroundings.width {
         Some(width) => cut(&set, width),
@@ -190,7 +193,30 @@ fn others(status: &Status, surroundings: &Surroundings) -> String {
     let n = status.pools.iter().filter(|pool| !named(pool)).count();
     let title = format!("{} without a weight", count(n, "pool"));
     let title = paint(&title, BOLD, surroundings);
-    format!("\n{title}\n{}", table.print(surroundings.width))
+    let mut text = format!("\n{title}\n{}", table.print(surroundings.width));
+    let unnamed = status.pools.iter().filter(|pool| !named(pool));
+    text.extend(unnamed.map(|pool| out(pool, surroundings)));
+    text
+}
+
+/// The targets of a pool that are not healthy, a line each: what to look after.
+fn out(pool: &Pool, surroundings: &Surroundings) -> String {
+    let lines = pool.out.iter().map(|target| {
+        let why = target.description.as_ref().or(target.reason.as_ref());
+        let why = why.map_or_else(String::new, |why| format!(": {}", clean(why)));
+        let line = format!(
+            "  {} {} is {}{why}",
+            clean(&pool.name),
+            clean(&target.address),
+            clean(&target.state)
+        );
+        let line = match surroundings.width {
+            Some(width) => cut(&line, width),
+            None => line,
+        };
+        format!("{}\n", paint(&line, YELLOW, surroundings))
+    });
+    lines.collect()
 }
 
 fn next(route: &Route) -> String {

@@ -169,7 +169,11 @@ fn row(target: &Target, surroundings: &Surroundings) -> Vec<String> {
 }
 
 fn why(target: &Target) -> String {
-    let state = target.reason.as_deref().map(clean);
+    let seen = target.description.as_deref().map(clean);
+    let state = target.reason.as_deref().map(|reason| match seen {
+        Some(seen) => format!("{}: {seen}", clean(reason)),
+        None => clean(reason),
+    });
     let change = target.change.as_ref().map(|change| {
         let actor = clean(&change.actor);
         match &change.reason {

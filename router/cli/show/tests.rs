@@ -46,8 +46,13 @@ fn status() -> Value {
         }],
         "pools": [
             {"name": "ec2", "healthy": 2, "total": 2},
-            {"name": "ecs", "healthy": 0, "total": 2},
-            {"name": "preview", "healthy": 1, "total": 1},
+            {"name": "ecs", "healthy": 0, "total": 2, "out": [
+                {"address": "10.0.0.1:80", "state": "unhealthy", "reason": "Target.ResponseCodeMismatch", "description": "503, expected 200"},
+                {"address": "10.0.0.2:80", "state": "initial", "reason": "Elb.InitialHealthChecking", "description": null},
+            ]},
+            {"name": "preview", "healthy": 0, "total": 1, "out": [
+                {"address": "10.0.0.3:80", "state": "unhealthy", "reason": "Target.FailedHealthChecks", "description": "connection refused"},
+            ]},
         ],
     })
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::ask::Terms;
 use super::watch::Watch;
-use crate::pool::members::Members;
+use crate::pool::members::Member;
 use crate::pool::target::Target;
 use crate::pool::{Pool, Pools};
 
@@ -26,7 +26,7 @@ pub(super) struct Checks(HashMap<Arc<str>, OfPool>);
 struct OfPool {
     /// The pool and its members that they follow.
     pool: Arc<Pool>,
-    members: Arc<Members>,
+    members: Arc<[Member]>,
     terms: Arc<Terms>,
     running: HashMap<SocketAddr, Running>,
 }
@@ -101,7 +101,7 @@ impl OfPool {
         pool: &Arc<Pool>,
         new: &mut Vec<New>,
     ) -> Option<Self> {
-        let members = pool.members.load_full();
+        let members = Arc::clone(&pool.members.load().active);
         let mut running = HashMap::new();
         let terms = match known {
             Some(known) if known.follows(pool, &members) => return Some(known),
@@ -115,10 +115,10 @@ impl OfPool {
             pool: Arc::clone(pool),
             members: Arc::clone(&members),
             terms,
-            running: HashMap::with_capacity(members.active.len()),
+            running: HashMap::with_capacity(members.len()),
         };
         let mut position = 0;
-        for target in members.targets() {
+        for Member { target, .. } in &*members {
             let kept = running.remove(&target.address);
             if let Some(kept) = kept.filter(|kept| Arc::ptr_eq(&kept.target, target)) {
                 followed.running.insert(target.address, kept);
@@ -131,7 +131,7 @@ impl OfPool {
         Some(followed)
     }
 
-    fn follows(&self, pool: &Arc<Pool>, members: &Arc<Members>) -> bool {
+    fn follows(&self, pool: &Arc<Pool>, members: &Arc<[Member]>) -> bool {
         Arc::ptr_eq(&self.pool, pool) && Arc::ptr_eq(&self.members, members)
     }
 
