@@ -28,7 +28,8 @@ impl Names {
         given_trace: Option<&HeaderValue>,
         now: u64,
     ) -> Self {
-        let fresh = Bytes::copy_from_slice(&draw(now));
+        // Owned, so that both names share it from the start.
+        let fresh = Bytes::from_owner(draw(now));
         let given_id = given_id.filter(|id| is_valid(id.as_bytes()));
         let extended = given_trace.and_then(|given| extended(given, &fresh[PART..]));
         Self {

@@ -194,18 +194,18 @@ pub(crate) fn check_host_pattern(text: &str) -> Result<(), String> {
     }
 }
 
+/// Read from the end, where most hosts need a look at one byte (`decide/cookie_by_host` of `benches/decide`).
 fn without_port(host: &str) -> &str {
+    let before_digits = host.trim_end_matches(|c: char| c.is_ascii_digit());
+    let Some(name) = before_digits.strip_suffix(':') else {
+        return host;
+    };
     // The colons of an IPv6 literal stand in brackets (RFC 3986 section 3.2.2).
-    let literal = host.rfind(']').map_or(0, |end| end + 1);
-    match host[literal..].find(':') {
-        Some(colon)
-            if host[literal + colon + 1..]
-                .bytes()
-                .all(|b| b.is_ascii_digit()) =>
-        {
-            &host[..literal + colon]
-        }
-        _ => host,
+    let literal = name.rfind(']').map_or(0, |end| end + 1);
+    if name[literal..].contains(':') {
+        host
+    } else {
+        name
     }
 }
 

@@ -32,8 +32,9 @@ impl Exchange {
         session.set_write_timeout(Some(server.timeouts.body.0));
         let head = session.req_header_mut();
         make_origin_form(head)?;
-        let upgrade = asks_to_switch(head);
-        if !upgrade {
+        let asks = head.headers.contains_key(header::UPGRADE);
+        let upgrade = asks && asks_to_switch(head);
+        if asks && !upgrade {
             // What we do not carry is not asked for; a server may always ignore it.
             head.remove_header(&header::UPGRADE);
         }
@@ -65,7 +66,7 @@ impl Exchange {
         let facts = Facts {
             listener: arrival.wire.listener,
             method: head.method.as_str(),
-            host: host(head),
+            host: arrival.host(),
             path: head.uri.path(),
             query: head.uri.query(),
             fields: &head.headers,
@@ -205,10 +206,11 @@ fn names_upgrade(connection: &[u8]) -> bool {
 
 /// Only `100-continue` is defined (RFC 9110 section 10.1.1).
 fn expects_more_than_continue(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(header::EXPECT)
-        .iter()
-        .any(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+    headers.contains_key(header::EXPECT)
+        && headers
+            .get_all(header::EXPECT)
+            .iter()
+            .any(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 const fn protocol(version: Version) -> &'static str {

@@ -11,7 +11,7 @@ use crate::accept::Wire;
 use crate::forward::Journey;
 use crate::pool::Lease;
 use crate::publish::Hold;
-use crate::record::{Cause, Head, Record, Recorder, Upstream};
+use crate::record::{Cause, Head, Record, Recorder, Text, Upstream};
 use crate::request_id::Names;
 
 /// One request while it is served.
@@ -46,6 +46,14 @@ pub(super) struct Arrival {
     pub(super) upgrade: bool,
     /// The client can take trailers.
     pub(super) trailers: bool,
+}
+
+impl Arrival {
+    /// The host that the request names, as sent: looking for it among the fields once more costs more than this.
+    pub(super) fn host(&self) -> &str {
+        let host = self.head.get(Text::Host).unwrap_or_default();
+        std::str::from_utf8(host).unwrap_or_default()
+    }
 }
 
 impl Exchange {

@@ -218,6 +218,9 @@ fn is_grpc(head: &RequestHeader) -> bool {
 
 /// Fields that `Connection` names are for the next hop only, which is us (RFC 9110 section 7.6.1).
 fn remove_nominated(response: &mut ResponseHeader) {
+    if !response.headers.contains_key(header::CONNECTION) {
+        return;
+    }
     let lines = response.headers.get_all(header::CONNECTION).iter();
     let names: Vec<HeaderName> = lines
         .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
