@@ -124,7 +124,6 @@ impl Connection {
             Body::Length(body) => Allowed::Bytes(body),
         };
         self.wire.add_received(length);
-        self.quiet = None;
         if length == self.inbound.len() {
             return std::mem::take(&mut self.inbound);
         }
@@ -225,12 +224,18 @@ impl Connection {
         let timer = self
             .quiet
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        if timer.deadline() != deadline {
+        if timer.deadline() > deadline {
             timer.as_mut().reset(deadline);
         }
-        ready!(timer.as_mut().poll(context));
-        self.wire.expire();
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        while timer.as_mut().poll(context).is_ready() {
+            if Instant::now() >= deadline {
+                self.wire.expire();
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            // It stood where an earlier request had left it: to move it for each one would cost more than all of this.
+            timer.as_mut().reset(deadline);
+        }
+        Poll::Pending
     }
 
     /// Writes what was gathered and `more` behind it; how much of `more` went, or 0 when nothing was left to write.

@@ -140,8 +140,16 @@ fn arrival(
                 .is_some_and(|proto| proto.eq_ignore_ascii_case(b"https")),
         upgrade,
         trailers: takes_trailers(head),
+        bodiless: is_bodiless(head),
         wire,
     }
+}
+
+/// As HTTP/1.1 frames bodies (RFC 9112 section 6.3).
+fn is_bodiless(head: &RequestHeader) -> bool {
+    head.version <= Version::HTTP_11
+        && !head.headers.contains_key(header::CONTENT_LENGTH)
+        && !head.headers.contains_key(header::TRANSFER_ENCODING)
 }
 
 fn client(head: &RequestHeader, wire: &Wire, proxies: &[Cidr]) -> IpAddr {

@@ -46,7 +46,7 @@ impl Exchange {
                 parts.headers.insert(header::TE, trailers);
             }
             *request = RequestHeader::from(parts);
-            if http2 || self.gate.is_some() {
+            if http2 || self.wire_times() {
                 arrival
                     .wire
                     .limit_quiet(self.response_timeout().unwrap_or(Duration::ZERO));

@@ -182,6 +182,9 @@ impl Exchange {
             let certificates = authorities.of(path, &snapshot.structure);
             peer.options.ca = Some(certificates.or_err(ErrorType::InvalidCert, "pools.*.tls.ca")?);
         }
+        if self.wire_times() {
+            peer.options.read_timeout = None;
+        }
         if let Some(gate) = &self.gate {
             tunnel::carry(&mut peer, pool, gate);
         } else if self.sent.is_some() {
