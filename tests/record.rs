@@ -381,7 +381,9 @@ fn a_second_log_has_the_same_lines() {
 #[test]
 fn every_metric_is_documented_and_every_documented_one_exists() {
     let (ec2, ecs) = pair();
-    let kanaria = Kanaria::start(&File::split(&ec2, &ecs, "ec2 = 50, ecs = 50"));
+    let file = File::split(&ec2, &ecs, "ec2 = 50, ecs = 50");
+    let check = "health_check = { path = \"/healthz\" }";
+    let kanaria = Kanaria::start(&file.pool_keys("ecs", check));
     volley(kanaria.public, 50, 2, |_| get("/", ""));
     ecs.die();
     volley(kanaria.public, 50, 2, |_| get("/", ""));
