@@ -6,12 +6,14 @@
 
 mod alarm;
 mod connection;
+mod ending;
 mod gauge;
 mod head;
 mod http2;
 mod linger;
 mod serve;
 mod wire;
+mod wires;
 
 use std::future::poll_fn;
 use std::io;
@@ -30,8 +32,10 @@ use tokio::sync::watch;
 
 use alarm::Alarm;
 pub use connection::Connection;
+pub use ending::Ending;
 pub use gauge::Gauge;
 pub use wire::{SharedId, Wire};
+pub use wires::Wires;
 
 use crate::metrics::Metrics;
 use crate::proxy::Proxy;
@@ -77,6 +81,7 @@ pub fn bind(listener: &Listener) -> io::Result<Bound> {
 pub struct Edge {
     service: Arc<serve::Service>,
     gauge: Arc<Gauge>,
+    wires: Arc<Wires>,
     metrics: Arc<Metrics>,
     cut: watch::Receiver<bool>,
 }
@@ -98,6 +103,7 @@ impl Edge {
         Self {
             service,
             gauge: Arc::default(),
+            wires: Arc::default(),
             metrics,
             cut,
         }
@@ -106,6 +112,11 @@ impl Edge {
     /// How many connections are open.
     pub fn gauge(&self) -> &Arc<Gauge> {
         &self.gauge
+    }
+
+    /// The connections that are open.
+    pub fn wires(&self) -> &Arc<Wires> {
+        &self.wires
     }
 
     /// Accepts on `bound` until the shutdown; connections go on by themselves.
@@ -149,9 +160,10 @@ impl Edge {
         let metrics = Arc::clone(&self.metrics);
         let service = Arc::clone(&self.service);
         let cut = self.cut.clone();
+        let wire = Arc::new(Wire::new(listener, peer, local));
+        self.wires.enter(&wire);
         tokio::spawn(async move {
             metrics.connection_opened(&name, HTTP_1);
-            let wire = Arc::new(Wire::new(listener, peer, local));
             let connection = Connection::new(stream, wire, open);
             let http2 = if h2c {
                 let opening = serve::open(connection, Arc::clone(&service));

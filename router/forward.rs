@@ -13,7 +13,7 @@ use config::model::Failover;
 
 use crate::cap::{Cap, Pass};
 use crate::pool::{Lease, NoTarget, Pool};
-use crate::record::Cause;
+use crate::record::{Cause, Retried, Retry};
 
 /// The way of one request through the pools of its route.
 #[derive(Debug)]
@@ -26,9 +26,20 @@ pub struct Journey {
     pass: Option<Pass>,
     stood_in: Option<Reason>,
     tried: Vec<SocketAddr>,
+    shunned: Option<SocketAddr>,
     tries_here: u8,
     attempts: u8,
-    failed: Option<Cause>,
+    failed: Option<Failed>,
+    fails_open: bool,
+    retries: Vec<Retry>,
+}
+
+/// How the last try went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Failed {
+    cause: Cause,
+    /// There was a connection, so the target may know the request.
+    was_sent: bool,
 }
 
 /// Why the serving pool cannot take the request now.
@@ -40,6 +51,8 @@ enum Miss {
     Full,
     /// It has no target for the request.
     NoTarget,
+    /// The request may not be tried here once more.
+    Spent,
 }
 
 impl Journey {
@@ -60,9 +73,12 @@ impl Journey {
             pass: None,
             stood_in: None,
             tried: Vec::new(),
+            shunned: None,
             tries_here: 0,
             attempts: 0,
             failed: None,
+            fails_open: false,
+            retries: Vec::new(),
         }
     }
 
@@ -86,31 +102,79 @@ impl Journey {
         self.attempts
     }
 
+    /// Whether the last try went to a target in spite of its health, because the pool has no healthy one.
+    pub const fn fails_open(&self) -> bool {
+        self.fails_open
+    }
+
+    /// Further tries so far, made or denied; they are the caller's from now on.
+    pub fn take_retries(&mut self) -> Vec<Retry> {
+        std::mem::take(&mut self.retries)
+    }
+
     /// The next target. An error is the request's end.
     pub fn next(&mut self, pools: &[Arc<Pool>], now: Instant) -> Result<Lease, Cause> {
         loop {
-            let picked = if self.may_enter(now) {
-                self.pick(pools, now)
-            } else {
-                Err(Miss::Capped)
-            };
-            match picked {
+            let pool = &pools[usize::from(self.serving.0)];
+            match self.try_here(pool, now) {
                 Ok(lease) => {
                     self.attempts = self.attempts.saturating_add(1);
                     self.tries_here = self.tries_here.saturating_add(1);
                     return Ok(lease);
                 }
                 Err(miss) if self.step_aside(miss) => {}
-                Err(miss) => return Err(self.failed.unwrap_or_else(|| miss.cause())),
+                Err(miss) => return Err(self.last_word(miss, pool, now)),
             }
         }
     }
 
-    /// No connection to `target`, so nothing was sent; whether another target may be tried.
-    pub fn connect_failed(&mut self, target: SocketAddr, cause: Cause, retries: u8) -> bool {
+    /// No connection to `target`, so nothing was sent: whatever the request is, another target may be asked for.
+    pub fn connect_failed(&mut self, target: SocketAddr, cause: Cause) {
         self.tried.push(target);
-        self.failed = Some(cause);
-        self.tries_here <= retries || self.fail_over()
+        self.failed = Some(Failed {
+            cause,
+            was_sent: false,
+        });
+    }
+
+    /// The connection to `target` died under a request that may be sent twice; rather to another target, but it may be
+    /// the only one, and may only have closed a connection that had been idle.
+    pub fn broke(&mut self, target: SocketAddr, cause: Cause) {
+        self.shunned = Some(target);
+        self.failed = Some(Failed {
+            cause,
+            was_sent: true,
+        });
+    }
+
+    /// The target has answered the last try.
+    pub fn answered(&mut self) {
+        if self.tries_here > 1
+            && let Some(retry) = self.retries.last_mut()
+        {
+            retry.result = Retried::Answered;
+        }
+    }
+
+    fn try_here(&mut self, pool: &Arc<Pool>, now: Instant) -> Result<Lease, Miss> {
+        if self.tries_here > pool.settings().retries || self.waited_in_vain() {
+            return Err(Miss::Spent);
+        }
+        if !self.may_enter(now) {
+            return Err(Miss::Capped);
+        }
+        let lease = self.pick(pool, now)?;
+        match self.failed {
+            Some(failed) if self.tries_here > 0 => self.try_again(pool, failed.cause, now)?,
+            _ => pool.arrived(now),
+        }
+        Ok(lease)
+    }
+
+    /// A pool without a healthy target is tried for as long as one connect may take, no longer.
+    fn waited_in_vain(&self) -> bool {
+        let timed_out = |failed: Failed| failed.cause == Cause::ConnectTimeout;
+        self.fails_open && self.failed.is_some_and(timed_out)
     }
 
     /// The cap comes before the pick: a canary without a target has used what was let through to it, too.
@@ -126,24 +190,49 @@ impl Journey {
     }
 
     /// A stable pool without a healthy target fails open over all of its targets, as an ALB does.
-    fn pick(&self, pools: &[Arc<Pool>], now: Instant) -> Result<Lease, Miss> {
-        let pool = &pools[usize::from(self.serving.0)];
+    fn pick(&mut self, pool: &Arc<Pool>, now: Instant) -> Result<Lease, Miss> {
+        if let Some(shunned) = self.shunned.take() {
+            self.tried.push(shunned);
+            let other = pool.pick(&self.tried, now);
+            self.tried.pop();
+            if let Ok(lease) = other {
+                return Ok(lease);
+            }
+        }
         match pool.pick(&self.tried, now) {
             Err(NoTarget::Unhealthy) if self.serving == self.stable => {
-                pool.pick_any(&self.tried, now).map_err(Miss::from)
+                let lease = pool.pick_any(&self.tried, now)?;
+                self.fails_open = true;
+                Ok(lease)
             }
             picked => picked.map_err(Miss::from),
         }
     }
 
+    /// What all requests together may try again is the pool's to say.
+    fn try_again(&mut self, pool: &Pool, cause: Cause, now: Instant) -> Result<(), Miss> {
+        let is_granted = pool.take_retry(now);
+        self.retries.push(Retry {
+            pool: self.serving,
+            cause,
+            result: if is_granted {
+                Retried::Failed
+            } else {
+                Retried::Denied
+            },
+        });
+        is_granted.then_some(()).ok_or(Miss::Spent)
+    }
+
     /// Whether stable takes the request instead. A canary that fails is charged for it; one that has enough is not.
     fn step_aside(&mut self, miss: Miss) -> bool {
-        match miss {
-            _ if self.failed.is_some() => self.fail_over(),
+        match (miss, self.failed) {
+            // The target may know the request, and the canary has others: this is no failover.
+            (Miss::Spent, Some(failed)) if failed.was_sent => false,
+            (_, Some(_)) | (Miss::NoTarget | Miss::Spent, None) => self.fail_over(),
             // The cap says how much the canary is to get, not what happens when it fails.
-            Miss::Capped => self.hand_over(Reason::Cap),
-            Miss::Full => self.failover == Failover::Stable && self.hand_over(Reason::Cap),
-            Miss::NoTarget => self.fail_over(),
+            (Miss::Capped, None) => self.hand_over(Reason::Cap),
+            (Miss::Full, None) => self.failover == Failover::Stable && self.hand_over(Reason::Cap),
         }
     }
 
@@ -161,13 +250,24 @@ impl Journey {
         (self.cap, self.pass) = (None, None);
         true
     }
+
+    /// Why the request ends. That stable has no healthy target is said as such (503), not as the last of the connects
+    /// that were tried all the same.
+    fn last_word(&self, miss: Miss, pool: &Pool, now: Instant) -> Cause {
+        match self.failed {
+            None => miss.cause(),
+            Some(failed) if failed.was_sent || self.serving != self.stable => failed.cause,
+            Some(_) if self.fails_open || pool.healthy(now).0 == 0 => Cause::NoTarget,
+            Some(failed) => failed.cause,
+        }
+    }
 }
 
 impl Miss {
     const fn cause(self) -> Cause {
         match self {
             Self::Capped | Self::Full => Cause::PoolFull,
-            Self::NoTarget => Cause::NoTarget,
+            Self::NoTarget | Self::Spent => Cause::NoTarget,
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod access_log;
 pub mod metrics;
 pub mod record;
 
+pub mod evict;
 pub mod publish;
 
 pub mod admin;

@@ -18,10 +18,17 @@ use prometheus::{
 };
 
 use crate::pool::Pools;
-use crate::record::{Blame, Cause, Record};
+use crate::record::{Blame, Cause, Record, Retried};
 use own::Own;
 use requests::Requests;
 pub use shares::Share;
+
+/// What is tried again.
+const RETRIED: [Cause; 3] = [
+    Cause::ConnectFailed,
+    Cause::ConnectTimeout,
+    Cause::TargetClosed,
+];
 
 /// Everything kanaria counts.
 pub struct Metrics {
@@ -36,6 +43,8 @@ pub struct Metrics {
     health_checks: IntCounterVec,
     connections: IntGaugeVec,
     refused: IntCounterVec,
+    retries: IntCounterVec,
+    fail_open: IntCounterVec,
     logs: Logs,
     pools: OnceLock<Arc<Pools>>,
     gathering: Mutex<()>,
@@ -108,6 +117,16 @@ impl Metrics {
                 "Connections closed at once because server.max_connections were open.",
                 &["listener"],
             ),
+            retries: own.counters(
+                "kanaria_retries_total",
+                "Further tries of requests in the pool that had failed them.",
+                &["pool", "cause", "result"],
+            ),
+            fail_open: own.counters(
+                "kanaria_fail_open_total",
+                "Requests that went to a target in spite of its health, because the pool had no healthy one.",
+                &["pool"],
+            ),
             pools: OnceLock::new(),
             gathering: Mutex::new(()),
             registry,
@@ -145,6 +164,15 @@ impl Metrics {
         for listener in &snapshot.structure.listeners {
             // Shown from 0 on, so that an alert sees the first one.
             self.refused.with_label_values(&[&*listener.name]);
+        }
+        for pool in &snapshot.structure.pools {
+            self.fail_open.with_label_values(&[&*pool.name]);
+            for cause in RETRIED {
+                for result in Retried::ALL {
+                    let labels = [&*pool.name, cause.as_str(), result.as_str()];
+                    self.retries.with_label_values(&labels);
+                }
+            }
         }
         self.requests.publish(snapshot);
     }
@@ -206,6 +234,16 @@ impl Metrics {
         if let Some(cause) = record.error {
             let counter = self.errors.iter().find(|(of, _)| *of == cause);
             counter.inspect(|(_, counter)| counter.inc());
+        }
+        for retry in &record.retries {
+            let pool = &*snapshot.pool(retry.pool).name;
+            let labels = [pool, retry.cause.as_str(), retry.result.as_str()];
+            self.retries.with_label_values(&labels).inc();
+        }
+        let served = record.decision.and_then(|decision| decision.choice);
+        if let (true, Some(choice)) = (record.fail_open, served) {
+            let pool = &*snapshot.pool(choice.pool).name;
+            self.fail_open.with_label_values(&[pool]).inc();
         }
     }
 

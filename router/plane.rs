@@ -10,7 +10,7 @@ use pingora_proxy::HttpProxy;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use crate::accept::{Bound, Edge, Gauge};
+use crate::accept::{Bound, Edge, Gauge, Wires};
 use crate::metrics::Metrics;
 use crate::proxy::Proxy;
 use crate::publish::Publisher;
@@ -27,6 +27,7 @@ pub struct Plane {
     runtime: Runtime,
     proxy: Arc<HttpProxy<Proxy>>,
     gauge: Arc<Gauge>,
+    wires: Arc<Wires>,
     stop: watch::Sender<bool>,
     cut: watch::Sender<bool>,
 }
@@ -65,13 +66,20 @@ impl Plane {
             });
         }
         let gauge = Arc::clone(edge.gauge());
+        let wires = Arc::clone(edge.wires());
         Ok(Self {
             runtime,
             proxy,
             gauge,
+            wires,
             stop,
             cut,
         })
+    }
+
+    /// The connections that are open.
+    pub fn wires(&self) -> &Arc<Wires> {
+        &self.wires
     }
 
     /// Stops accepting, closes idle connections, and lets requests in flight finish for at most `patience`.

@@ -6,6 +6,7 @@
 //! nor a change of members forgets anything or disturbs a lease.
 
 mod balance;
+mod budget;
 mod ejection;
 mod eligible;
 pub mod health;
@@ -26,6 +27,7 @@ use std::time::{Duration, Instant};
 use arc_swap::{ArcSwap, Guard};
 use tokio::sync::broadcast;
 
+use budget::Budget;
 pub use ejection::EjectionCause;
 use eligible::Eligible;
 pub use lease::{Failure, Lease};
@@ -69,6 +71,7 @@ struct Shared {
     compared: AtomicU64,
     changes: broadcast::Sender<TargetChange>,
     checks: tally::Tally,
+    budget: Budget,
 }
 
 /// Why a pool has no target for a request.
@@ -76,7 +79,7 @@ struct Shared {
 pub enum NoTarget {
     /// The pool has no targets at all.
     Empty,
-    /// It has as many requests as `max_requests` allows.
+    /// It has as many requests as `max_requests` allows, or each of its targets as `max_requests_per_target` does.
     Full,
     /// No target is usable, or every usable one has been tried.
     Unhealthy,
@@ -104,19 +107,18 @@ impl Pool {
             condition,
             ..
         } = &members.eligible;
-        let is_usable =
-            |target: &Target| target.usable(now) >= *condition && !tried.contains(&target.address);
-        let next = self.next(&members, rotation, now, is_usable);
-        let next = next.or_else(|| {
+        let is_untried = |target: &Target| !tried.contains(&target.address);
+        let is_usable = |target: &Target| target.usable(now) >= *condition && is_untried(target);
+        // Where nobody is eligible there is nobody to look for.
+        let best = |is_admitted: &dyn Fn(&Target) -> bool| {
             let from = self.shared.turn.load(Ordering::Relaxed);
-            // Where nobody is eligible there is nobody to look for.
-            (rotation.len() > 0).then(|| members.best(from, tried, now))?
-        });
-        match next {
-            None if members.active.is_empty() => Err(NoTarget::Empty),
-            None => Err(NoTarget::Unhealthy),
-            Some(target) => self.lease(target, now),
-        }
+            (rotation.len() > 0).then(|| members.best(from, is_admitted, now))?
+        };
+        self.lease(&members, now, is_untried, |is_admitted| {
+            let is_candidate = |target: &Target| is_usable(target) && is_admitted(target);
+            let next = self.next(&members, rotation, now, is_candidate);
+            next.or_else(|| best(is_admitted))
+        })
     }
 
     /// Any target not in `tried`, healthy or not: for the pool that must not give up (fail-open).
@@ -128,13 +130,21 @@ impl Pool {
         let now = self.shared.clock.at(now);
         let members = self.members.load();
         let is_untried = |target: &Target| !tried.contains(&target.address);
-        let next = self.next(&members, &members.rotation, now, is_untried);
-        let next = next.or_else(|| members.targets().find(|target| is_untried(target)));
-        match next {
-            None if members.active.is_empty() => Err(NoTarget::Empty),
-            None => Err(NoTarget::Unhealthy),
-            Some(target) => self.lease(target, now),
-        }
+        self.lease(&members, now, is_untried, |is_admitted| {
+            let next = self.next(&members, &members.rotation, now, is_admitted);
+            next.or_else(|| members.targets().find(|target| is_admitted(target)))
+        })
+    }
+
+    /// A request came that will be sent to the pool.
+    pub fn arrived(&self, now: Instant) {
+        self.shared.budget.arrived(self.shared.clock.at(now));
+    }
+
+    /// Takes a further try for a request that failed here, if the budget has one left.
+    pub fn take_retry(&self, now: Instant) -> bool {
+        let now = self.shared.clock.at(now);
+        self.shared.budget.take(now, &self.settings.retry_budget)
     }
 
     /// Requests in flight at all targets.
@@ -219,18 +229,41 @@ impl Pool {
         next.map(|position| &members.active[position].target)
     }
 
-    fn lease(self: &Arc<Self>, target: &Arc<Target>, now: u64) -> Result<Lease, NoTarget> {
+    /// A place at one of the targets that are untried and have room, of which `choose` chooses one.
+    fn lease<'a>(
+        self: &Arc<Self>,
+        members: &'a Members,
+        now: u64,
+        is_untried: impl Fn(&Target) -> bool,
+        choose: impl Fn(&dyn Fn(&Target) -> bool) -> Option<&'a Arc<Target>>,
+    ) -> Result<Lease, NoTarget> {
         let limit = self.settings.max_requests;
         let before = self.shared.in_flight.fetch_add(1, Ordering::Relaxed);
         if limit > 0 && before >= limit {
             self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
             return Err(NoTarget::Full);
         }
-        target.in_flight.fetch_add(1, Ordering::Relaxed);
-        Ok(Lease {
-            pool: Arc::clone(self),
-            target: Arc::clone(target),
-            started: now,
+        let each = self.settings.max_requests_per_target;
+        let is_admitted = |target: &Target| is_untried(target) && target.has_room(each);
+        while let Some(target) = choose(&is_admitted) {
+            // Somebody else may have taken the last place meanwhile; then there is one target less to choose from.
+            if target.enter(each) {
+                return Ok(Lease {
+                    pool: Arc::clone(self),
+                    target: Arc::clone(target),
+                    started: now,
+                });
+            }
+        }
+        self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if members.active.is_empty() {
+            return Err(NoTarget::Empty);
+        }
+        let is_full = each > 0 && choose(&is_untried).is_some();
+        Err(if is_full {
+            NoTarget::Full
+        } else {
+            NoTarget::Unhealthy
         })
     }
 

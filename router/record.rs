@@ -43,6 +43,46 @@ pub struct Record {
     pub decision: Option<Decision>,
     /// The pool first chosen, when another one served in its place.
     pub switched_from: Option<PoolId>,
+    /// Further tries, made or denied, in the pools that had failed it.
+    pub retries: Vec<Retry>,
+    /// Whether it went to a target in spite of its health, because its pool had no healthy one.
+    pub fail_open: bool,
+}
+
+/// A further try of a request, in the pool that had failed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// The pool.
+    pub pool: PoolId,
+    /// How the try before it went wrong.
+    pub cause: Cause,
+    /// What became of it.
+    pub result: Retried,
+}
+
+/// What became of a further try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retried {
+    /// The target answered.
+    Answered,
+    /// The pool's budget had none left.
+    Denied,
+    /// It went wrong, too.
+    Failed,
+}
+
+impl Retried {
+    /// Every result.
+    pub const ALL: [Self; 3] = [Self::Answered, Self::Denied, Self::Failed];
+
+    /// The word in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Denied => "denied",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// The target of a request.
@@ -154,6 +194,10 @@ pub enum Cause {
     NoTarget,
     /// The pool has as many requests as it may: 503.
     PoolFull,
+    /// Its target left the pool, and the time to finish was over: 502, or the answer was cut.
+    Deregistered,
+    /// An upgraded connection of a pool that lost its weight.
+    Evicted,
     /// Cut because the drain was over.
     Shutdown,
     /// An upgraded connection had been quiet for as long as it may.
@@ -168,6 +212,8 @@ pub enum Cause {
     BadResponse,
     /// The target did not answer in time: 504.
     ResponseTimeout,
+    /// The time for the whole request was over: 504, or the answer was cut.
+    RequestTimeout,
 }
 
 /// Whose fault a cause is.
@@ -183,7 +229,7 @@ pub enum Blame {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 26] = [
         Self::BadRequest,
         Self::BodyTooLarge,
         Self::BodyTimeout,
@@ -200,6 +246,8 @@ impl Cause {
         Self::NoRoute,
         Self::NoTarget,
         Self::PoolFull,
+        Self::Deregistered,
+        Self::Evicted,
         Self::Shutdown,
         Self::UpgradedIdle,
         Self::ConnectFailed,
@@ -207,6 +255,7 @@ impl Cause {
         Self::TargetClosed,
         Self::BadResponse,
         Self::ResponseTimeout,
+        Self::RequestTimeout,
     ];
 
     /// The word in logs and metrics.
@@ -228,6 +277,8 @@ impl Cause {
             Self::NoRoute => "no_route",
             Self::NoTarget => "no_target",
             Self::PoolFull => "pool_full",
+            Self::Deregistered => "deregistered",
+            Self::Evicted => "evicted",
             Self::Shutdown => "shutdown",
             Self::UpgradedIdle => "upgraded_idle",
             Self::ConnectFailed => "connect_failed",
@@ -235,6 +286,7 @@ impl Cause {
             Self::TargetClosed => "target_closed",
             Self::BadResponse => "bad_response",
             Self::ResponseTimeout => "response_timeout",
+            Self::RequestTimeout => "request_timeout",
         }
     }
 
@@ -257,13 +309,16 @@ impl Cause {
             | Self::NoRoute
             | Self::NoTarget
             | Self::PoolFull
+            | Self::Deregistered
+            | Self::Evicted
             | Self::Shutdown
             | Self::UpgradedIdle => Blame::Router,
             Self::ConnectFailed
             | Self::ConnectTimeout
             | Self::TargetClosed
             | Self::BadResponse
-            | Self::ResponseTimeout => Blame::Target,
+            | Self::ResponseTimeout
+            | Self::RequestTimeout => Blame::Target,
         }
     }
 
@@ -283,9 +338,14 @@ impl Cause {
             Self::VersionNotSupported => 505,
             Self::Internal => 500,
             Self::NoRoute => 404,
-            Self::NoTarget | Self::PoolFull | Self::Shutdown => 503,
-            Self::ConnectFailed | Self::TargetClosed | Self::BadResponse => 502,
-            Self::ConnectTimeout | Self::ResponseTimeout | Self::UpgradedIdle => 504,
+            Self::NoTarget | Self::PoolFull | Self::Evicted | Self::Shutdown => 503,
+            Self::ConnectFailed | Self::TargetClosed | Self::BadResponse | Self::Deregistered => {
+                502
+            }
+            Self::ConnectTimeout
+            | Self::ResponseTimeout
+            | Self::RequestTimeout
+            | Self::UpgradedIdle => 504,
         }
     }
 }

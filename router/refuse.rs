@@ -103,6 +103,8 @@ impl Refuser {
             attempts: 0,
             decision: None,
             switched_from: None,
+            retries: Vec::new(),
+            fail_open: false,
         };
         self.recorder
             .finish(&record, &self.publisher.current().snapshot);

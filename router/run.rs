@@ -16,6 +16,7 @@ use crate::accept::{self, Bound};
 use crate::admin::{Admin, Phase, Running, Socket};
 use crate::cap::Caps;
 use crate::control::{self, Action, Control, Order, Setup};
+use crate::evict::{self, Evictions};
 use crate::metrics::Metrics;
 use crate::plane::{Plane, Shared};
 use crate::pool::{Pools, health};
@@ -94,9 +95,18 @@ impl Router {
         let plane = Plane::start(bound, structure.server.threads, &parts.shared)
             .map_err(|error| failed("the data plane cannot start", error))?;
         let (stop_health, health_stopped) = watch::channel(false);
-        tokio::spawn(health::run(Arc::clone(&parts.pools), health_stopped));
+        tokio::spawn(health::run(
+            Arc::clone(&parts.pools),
+            health_stopped.clone(),
+        ));
+        tokio::spawn(evict::run(
+            parts.evictions,
+            Arc::clone(plane.wires()),
+            health_stopped,
+        ));
         tokio::spawn(house::tell_target_changes(
             parts.pools.changes(),
+            Arc::clone(&parts.pools),
             control.clone(),
         ));
         phase.send_replace(Phase::Serving);
@@ -177,6 +187,7 @@ impl Router {
 struct Parts {
     shared: Shared,
     pools: Arc<Pools>,
+    evictions: Arc<Evictions>,
     setup: Setup,
 }
 
@@ -200,6 +211,8 @@ impl Parts {
         let metrics = Arc::new(Metrics::new());
         metrics.watch(Arc::clone(&pools));
         metrics.published(&snapshot);
+        let evictions = Arc::new(Evictions::new(Arc::clone(&pools)));
+        evictions.published(&snapshot);
         let recorder = Arc::new(Recorder::new(Arc::clone(&metrics)));
         recorder
             .reconfigure(structure)
@@ -219,6 +232,7 @@ impl Parts {
             secret,
             Arc::clone(&pools),
             caps,
+            Arc::clone(&evictions),
             shared.clone(),
         ));
         let setup = Setup {
@@ -230,6 +244,7 @@ impl Parts {
         Ok(Self {
             shared,
             pools,
+            evictions,
             setup,
         })
     }

@@ -105,6 +105,8 @@ pub(crate) fn record() -> Record {
             choice: Some(choice(1, Reason::Weight, Some(123))),
         }),
         switched_from: None,
+        retries: Vec::new(),
+        fail_open: false,
     }
 }
 

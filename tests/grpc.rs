@@ -282,7 +282,7 @@ fn answers_of_ours_have_their_status_for_a_client_of_grpc() {
     let kanaria = Kanaria::start(&file.pool_keys("ec2", "http2 = true"));
     let client = Http2::connect(kanaria.public);
     let reply = client.call(method("Unary"), &message("hello"));
-    assert_eq!((reply.status, reply.get("grpc-status")), (502, None));
+    assert_eq!((reply.status, reply.get("grpc-status")), (503, None));
     drop(target);
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::{After, File, Kanaria, Load, Stub, get, request, sized, until, volley};
 
-const FIELDS: [&str; 40] = [
+const FIELDS: [&str; 41] = [
     "time",
     "log_version",
     "request_id",
@@ -44,6 +44,7 @@ const FIELDS: [&str; 40] = [
     "revision",
     "config_digest",
     "switched_from",
+    "fail_open",
     "shadow",
     "cookie_dup",
     "desync",

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use health::{BodyMatch, HealthCheck, HealthProtocol};
-pub use pool::{Balance, Ejection, Pool, PoolTls, SuccessRate, Target};
+pub use pool::{Balance, Ejection, Pool, PoolTls, RetryBudget, SuccessRate, Target};
 pub use route::{
     Cap, Failover, Flag, Match, Pattern, QueryCondition, QueryValue, Route, SameSite, Sticky,
     StickyMode, Values,

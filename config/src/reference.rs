@@ -56,6 +56,7 @@ fn phrase(kind: Kind, form: &'static Value) -> String {
     match kind {
         Kind::Text => match form["format"].as_str() {
             Some("cidr") => "network".into(),
+            Some("term") => "duration or `never`".into(),
             Some(format) => format.into(),
             None => "string".into(),
         },

@@ -248,6 +248,7 @@ mod tests {
                 "[[listeners]]",
                 "[pools.NAME]",
                 "[pools.NAME.tls]",
+                "[pools.NAME.retry_budget]",
                 "[pools.NAME.health_check]",
                 "[pools.NAME.ejection]",
                 "[pools.NAME.ejection.success_rate]",

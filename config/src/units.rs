@@ -22,6 +22,10 @@ impl Duration {
     }
 }
 
+/// A length of time, or `never`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Term(pub Option<Duration>);
+
 /// A number of bytes: a whole number and one of `B KiB MiB GiB`, or `0`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Size(pub u64);
@@ -121,6 +125,17 @@ impl FromStr for Duration {
             });
         }
         Ok(Self(StdDuration::from_millis(millis)))
+    }
+}
+
+impl FromStr for Term {
+    type Err = NotAQuantity;
+
+    fn from_str(text: &str) -> Result<Self, NotAQuantity> {
+        match text {
+            "never" => Ok(Self(None)),
+            _ => text.parse().map(|term| Self(Some(term))),
+        }
     }
 }
 
@@ -244,6 +259,15 @@ impl fmt::Display for Duration {
     }
 }
 
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(term) => term.fmt(f),
+            None => f.write_str("never"),
+        }
+    }
+}
+
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let by_size = [("GiB", 1u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
@@ -283,6 +307,7 @@ macro_rules! as_text {
 }
 
 as_text!(Duration, "duration", "^(0|[0-9]+(ms|s|m|h|d))$");
+as_text!(Term, "term", "^(never|0|[0-9]+(ms|s|m|h|d))$");
 as_text!(Size, "size", "^(0|[0-9]+(B|KiB|MiB|GiB))$");
 as_text!(Cidr, "cidr");
 

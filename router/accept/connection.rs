@@ -24,6 +24,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
+use super::ending::Ending;
 use super::gauge::Open;
 use super::linger::linger;
 use super::wire::Wire;
@@ -43,7 +44,7 @@ pub struct Connection {
     inbound: BytesMut,
     allowed: Allowed,
     outbound: BytesMut,
-    quiet: Option<Pin<Box<Sleep>>>,
+    timer: Option<Pin<Box<Sleep>>>,
     last_byte: Instant,
     open: Option<Open>,
 }
@@ -65,7 +66,7 @@ impl Connection {
             inbound: BytesMut::new(),
             allowed: Allowed::Bytes(0),
             outbound: BytesMut::new(),
-            quiet: None,
+            timer: None,
             last_byte: Instant::now(),
             open: Some(open),
         }
@@ -216,26 +217,58 @@ impl Connection {
         Poll::Pending
     }
 
-    fn poll_quiet(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some((from, limit)) = self.wire.quiet() else {
+    /// There is nothing to read: whether the request must end instead.
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let limit = self.wire.limit(self.last_byte.into_std());
+        self.poll_end_by(context, limit)
+    }
+
+    fn poll_end_by(
+        &mut self,
+        context: &mut Context<'_>,
+        limit: Option<(std::time::Instant, Ending)>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(ending) = self.wire.ordered() {
+            return self.end(ending);
+        }
+        let Some((deadline, ending)) = limit else {
             return Poll::Pending;
         };
-        let deadline = self.last_byte.max(from.into()) + limit;
+        let deadline = Instant::from(deadline);
         let timer = self
-            .quiet
+            .timer
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         if timer.deadline() > deadline {
             timer.as_mut().reset(deadline);
         }
         while timer.as_mut().poll(context).is_ready() {
             if Instant::now() >= deadline {
-                self.wire.expire();
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                return self.end(ending);
             }
             // It stood where an earlier request had left it: to move it for each one would cost more than all of this.
             timer.as_mut().reset(deadline);
         }
         Poll::Pending
+    }
+
+    fn end(&self, ending: Ending) -> Poll<io::Result<()>> {
+        self.wire.end(ending);
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// A client that takes nothing holds up the request's end, unless that has come and an answer says so. How quiet it is
+    /// meanwhile is its own silence, which pingora bounds.
+    fn poll_send_or_end(
+        &mut self,
+        context: &mut Context<'_>,
+        more: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let sent = self.poll_send(context, more);
+        if sent.is_pending() && self.wire.ended().is_none() {
+            let whole = self.wire.whole();
+            ready!(self.poll_end_by(context, whole))?;
+        }
+        sent
     }
 
     /// Writes what was gathered and `more` behind it; how much of `more` went, or 0 when nothing was left to write.
@@ -273,7 +306,7 @@ impl AsyncRead for Connection {
                 return if ahead.is_ready() {
                     ahead
                 } else {
-                    self.poll_quiet(context)
+                    self.poll_end(context)
                 };
             }
             Allowed::Bytes(left) => buffer
@@ -292,7 +325,7 @@ impl AsyncRead for Connection {
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => self.poll_quiet(context),
+            Poll::Pending => self.poll_end(context),
         }
     }
 }
@@ -310,14 +343,14 @@ impl AsyncWrite for Connection {
             self.outbound.extend_from_slice(bytes);
             bytes.len()
         } else {
-            ready!(self.poll_send(context, bytes))?
+            ready!(self.poll_send_or_end(context, bytes))?
         };
         self.wire.add_sent(taken);
         Poll::Ready(Ok(taken))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_send(context, &[]))?;
+        ready!(self.poll_send_or_end(context, &[]))?;
         Poll::Ready(Ok(()))
     }
 

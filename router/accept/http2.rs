@@ -127,7 +127,7 @@ impl Streams {
             frames.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
             return ControlFlow::Break(());
         }
-        let wire = Arc::new(self.wire.stream(&self.id));
+        let wire = self.wire.stream(&self.id);
         let service = Arc::clone(&self.service);
         self.running
             .spawn(serve::serve(request, respond, wire, service));

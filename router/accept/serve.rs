@@ -50,6 +50,7 @@ async fn beginning(connection: &mut Connection, service: &Service) -> Beginning 
 
 /// Serves `connection` to its end.
 pub(super) async fn serve(mut connection: Connection, service: Arc<Service>) {
+    connection.wire().carried_here().await;
     let shutdown = &service.shutdown;
     let mut waiting = shutdown.clone();
     let waiting = pin!(waiting.wait_for(|stopping| *stopping));

@@ -3,13 +3,18 @@
 //! The connection itself is inside pingora while a request runs; this is what the rest may look at, also after a panic.
 //! HTTP/1.1 has one request at a time, so a connection has one wire; on HTTP/2 each stream has a wire of its own.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
 use config::ids::ListenerId;
 use http::HeaderValue;
+
+use super::ending::{Ending, Ends};
+use super::wires::Wires;
 
 /// The id made for the first request without a cookie on a connection that carries many requests at once.
 pub type SharedId = Arc<OnceLock<[u8; 16]>>;
@@ -28,14 +33,16 @@ pub struct Wire {
     /// Our port as `X-Forwarded-Port` names it.
     pub port_value: HeaderValue,
     shared_id: Option<SharedId>,
+    streams: OnceLock<Wires>,
     opened: Instant,
     started: AtomicU64,
     received: AtomicU64,
     sent: AtomicU64,
     quiet_from: AtomicU64,
     quiet_limit: AtomicU64,
+    whole_limit: AtomicU64,
+    ends: Ends,
     switched: AtomicBool,
-    expired: AtomicBool,
     met: AtomicBool,
     answered: AtomicBool,
 }
@@ -62,24 +69,35 @@ impl Wire {
             peer_value,
             port_value,
             shared_id,
+            streams: OnceLock::new(),
             opened: Instant::now(),
             started: AtomicU64::new(0),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             quiet_from: AtomicU64::new(0),
             quiet_limit: AtomicU64::new(0),
+            whole_limit: AtomicU64::new(0),
+            ends: Ends::default(),
             switched: AtomicBool::new(false),
-            expired: AtomicBool::new(false),
             met: AtomicBool::new(false),
             answered: AtomicBool::new(false),
         }
     }
 
     /// The wire of a stream that begins now, and shares `id` with the others of this connection.
-    pub(super) fn stream(&self, id: &SharedId) -> Self {
+    pub(super) fn stream(&self, id: &SharedId) -> Arc<Self> {
         let values = [self.peer_value.clone(), self.port_value.clone()];
         let id = Some(Arc::clone(id));
-        Self::begin(self.listener, self.peer, self.local, values, id)
+        let stream = Self::begin(self.listener, self.peer, self.local, values, id);
+        let stream = Arc::new(stream);
+        // A lock of this connection's own, which nobody else takes but who looks at all connections.
+        self.streams.get_or_init(Wires::default).enter(&stream);
+        stream
+    }
+
+    /// The wires of its streams; none on HTTP/1.1.
+    pub(super) fn streams(&self) -> Option<&Wires> {
+        self.streams.get()
     }
 
     /// The first byte of a request is here: its clock and its counters start.
@@ -89,8 +107,9 @@ impl Wire {
         self.received.store(0, Relaxed);
         self.sent.store(0, Relaxed);
         self.quiet_limit.store(0, Relaxed);
+        self.whole_limit.store(0, Relaxed);
+        self.ends.begin();
         self.switched.store(false, Relaxed);
-        self.expired.store(false, Relaxed);
         self.met.store(false, Relaxed);
     }
 
@@ -117,15 +136,49 @@ impl Wire {
         self.sent.fetch_add(bytes as u64, Relaxed);
     }
 
+    /// When the request must have ended, if no byte passes after `last_byte`, and why; `None` when nobody asks.
+    pub(super) fn limit(&self, last_byte: Instant) -> Option<(Instant, Ending)> {
+        let quiet = self
+            .quiet()
+            .map(|(from, limit)| (last_byte.max(from) + limit, Ending::Quiet));
+        match (quiet, self.whole()) {
+            (Some(quiet), Some(whole)) => Some(if whole.0 < quiet.0 { whole } else { quiet }),
+            (quiet, whole) => quiet.or(whole),
+        }
+    }
+
+    /// Whether somebody has ordered the request to end.
+    pub(super) fn ordered(&self) -> Option<Ending> {
+        self.ends.ordered()
+    }
+
+    /// The request ends for `ending`.
+    pub(super) fn end(&self, ending: Ending) {
+        self.ends.end(ending);
+    }
+
+    /// Whoever awaits this is the task that carries the connection, or the stream, to its end.
+    pub(super) async fn carried_here(&self) {
+        poll_fn(|context| {
+            self.ends.belong_to(context.waker());
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// When the time for the whole request is over; `None` when it may take any.
+    pub(super) fn whole(&self) -> Option<(Instant, Ending)> {
+        let limit = self.whole_limit.load(Relaxed);
+        let end = self.started.load(Relaxed).saturating_add(limit);
+        let end = || self.opened + Duration::from_micros(end);
+        (limit > 0).then(|| (end(), Ending::Deadline))
+    }
+
     /// From when on, and for how long, the connection may be quiet; `None` when nobody asks.
     pub(super) fn quiet(&self) -> Option<(Instant, Duration)> {
         let limit = self.quiet_limit.load(Relaxed);
         let from = Duration::from_micros(self.quiet_from.load(Relaxed));
         (limit > 0).then(|| (self.opened + from, Duration::from_micros(limit)))
-    }
-
-    pub(super) fn expire(&self) {
-        self.expired.store(true, Relaxed);
     }
 
     /// An exchange takes the request on, and will write it down.
@@ -142,8 +195,40 @@ impl Wire {
         self.quiet_limit.store(limit.as_micros() as u64, Relaxed);
     }
 
+    /// The request must end within `limit` from its first byte on; 0 means that it may take any time.
+    pub fn limit_whole(&self, limit: Duration) {
+        self.whole_limit.store(limit.as_micros() as u64, Relaxed);
+    }
+
+    /// What is left of the time of `limit_whole`; `None` without one.
+    pub fn left(&self) -> Option<Duration> {
+        let (end, _) = self.whole()?;
+        Some(end.saturating_duration_since(Instant::now()))
+    }
+
+    /// The request is with the target of this number, which no other one has.
+    pub fn serve(&self, target: u64) {
+        self.ends.serve(target);
+    }
+
+    /// The target that the request in progress is with; 0 when there is none.
+    pub fn serving(&self) -> u64 {
+        self.ends.serving()
+    }
+
+    /// Ends the request in progress for `ending`, if it is still with `target`. From any thread.
+    pub fn order(&self, target: u64, ending: Ending) {
+        self.ends.order(target, ending);
+    }
+
+    /// When the first byte of the request in progress came.
+    pub fn begun(&self) -> Instant {
+        self.opened + Duration::from_micros(self.started.load(Relaxed))
+    }
+
     /// The target switched protocols: from now on every byte belongs to the request, and it may be quiet for `idle`.
     pub fn switch(&self, idle: Duration) {
+        self.limit_whole(Duration::ZERO);
         self.limit_quiet(idle);
         self.switched.store(true, Relaxed);
     }
@@ -153,9 +238,9 @@ impl Wire {
         self.switched.load(Relaxed)
     }
 
-    /// Whether the limit of `limit_quiet` ended the request.
-    pub fn expired(&self) -> bool {
-        self.expired.load(Relaxed)
+    /// What ended the request, when neither side did.
+    pub fn ended(&self) -> Option<Ending> {
+        self.ends.ended()
     }
 
     /// Where the id is that cookieless requests share with others that run beside this one, if any can.

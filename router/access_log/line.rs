@@ -114,6 +114,7 @@ impl Line {
         self.number(key!("revision"), Some(snapshot.revision));
         self.string(key!("config_digest"), Some(&structure.digest));
         self.string(key!("switched_from"), record.switched_from.map(pool));
+        self.boolean(key!("fail_open"), record.fail_open);
     }
 
     /// `ec2=95,ecs=5`: the weights that the request was decided by, in the order of the file.
@@ -167,6 +168,12 @@ impl Line {
             Some(value) => text::string(&mut self.0, value),
             None => self.0.extend_from_slice(text::NULL),
         }
+    }
+
+    fn boolean(&mut self, key: &str, value: bool) {
+        self.key(key);
+        let word: &[u8] = if value { b"true" } else { b"false" };
+        self.0.extend_from_slice(word);
     }
 
     fn number(&mut self, key: &str, value: Option<u64>) {

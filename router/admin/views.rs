@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use config::live::{self, LiveRoute, Routes};
-use config::model::{self, Role};
+use config::model::{self, Failover, Role};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -171,10 +171,48 @@ pub(super) fn status_of(admin: &Admin) -> Status {
         started_at: standing.started_at.clone(),
         state: standing.origin.as_str(),
         durable: standing.unwritten.is_empty(),
-        warnings: standing.warnings(),
+        warnings: warnings(admin, &standing),
         routes: all_routes(admin, &standing),
         pools: pools(admin, &standing),
     }
+}
+
+/// What an operator who looks should be told first: of the state and the file, then of pools that cannot serve.
+fn warnings(admin: &Admin, standing: &Standing) -> Vec<String> {
+    let mut warnings = standing.warnings();
+    for pool in &standing.structure.pools {
+        let health = admin.control.house().health(&pool.name);
+        if health.is_some_and(|health| health.healthy == 0) {
+            let consequence = consequence(standing, &pool.name);
+            warnings.extend(consequence.map(|consequence| {
+                format!("pool `{}` has no healthy target: {consequence}", pool.name)
+            }));
+        }
+    }
+    warnings
+}
+
+/// What becomes of the requests of a pool without a healthy target; `None` when it gets none.
+fn consequence(standing: &Standing, pool: &str) -> Option<String> {
+    let routes = || {
+        standing
+            .structure
+            .routes
+            .iter()
+            .map(|route| &route.settings)
+    };
+    let has_weight = |route: &model::Route| {
+        let live = standing.live.routes.get(&route.name);
+        live.is_some_and(|live| live.weights.get(pool).is_some_and(|weight| *weight > 0))
+    };
+    if routes().any(|route| route.stable == pool) {
+        return Some("requests go to all of its targets all the same".into());
+    }
+    let route = routes().find(|route| has_weight(route))?;
+    Some(match route.failover {
+        Failover::Stable => format!("`{}` serves in its place", route.stable),
+        Failover::None => "its requests are answered 503".into(),
+    })
 }
 
 /// All routes.

@@ -102,7 +102,7 @@ fn a_place_is_given_back_when_stable_takes_over() {
 fn a_further_try_over_the_cap_is_charged_to_the_canary_that_failed() {
     let site = site(&json!({}), &json!({}), &json!({ "cap": { "max_rps": 1 } }));
     let (mut journey, lease) = site.go(ECS);
-    assert!(journey.connect_failed(lease.unwrap().address(), Cause::ConnectFailed, 1));
+    journey.connect_failed(lease.unwrap().address(), Cause::ConnectFailed);
     assert!(journey.next(&site.pools, site.now).is_ok());
     assert_eq!(seen(&journey), (0, Some("failover")));
 }
@@ -142,4 +142,110 @@ fn a_canary_without_a_target_fails_over_unless_it_must_not() {
     let none = site(&json!({}), &json!({}), &json!({ "failover": "none" }));
     none.kill(ECS);
     assert_eq!(none.go(ECS).1.unwrap_err(), Cause::NoTarget);
+}
+
+/// The results of `journey`'s further tries.
+fn results(journey: &mut Journey) -> Vec<(u16, Cause, Retried)> {
+    let retries = journey.take_retries().into_iter();
+    retries.map(|r| (r.pool.0, r.cause, r.result)).collect()
+}
+
+#[test]
+fn a_connect_that_failed_is_tried_at_another_target_within_the_budget() {
+    let budget = json!({ "retry_budget": { "percent": 0, "min_per_second": 0 } });
+    for (keys, expected) in [(json!({}), Retried::Answered), (budget, Retried::Denied)] {
+        let site = site(&keys, &json!({}), &json!({}));
+        let (mut journey, lease) = site.go(EC2);
+        let first = lease.unwrap().address();
+        journey.connect_failed(first, Cause::ConnectTimeout);
+        let second = journey.next(&site.pools, site.now);
+        if expected == Retried::Denied {
+            assert_eq!(second.unwrap_err(), Cause::ConnectTimeout);
+        } else {
+            assert_ne!(second.unwrap().address(), first);
+            journey.answered();
+        }
+        let told = [(0, Cause::ConnectTimeout, expected)];
+        assert_eq!(results(&mut journey), told);
+    }
+}
+
+#[test]
+fn failing_over_is_no_further_try() {
+    let spent = json!({ "retry_budget": { "percent": 0, "min_per_second": 0 } });
+    let site = site(&spent, &spent, &json!({}));
+    let (mut journey, lease) = site.go(ECS);
+    journey.connect_failed(lease.unwrap().address(), Cause::ConnectFailed);
+    assert!(journey.next(&site.pools, site.now).is_ok());
+    journey.answered();
+    assert_eq!(seen(&journey), (0, Some("failover")));
+    assert_eq!(
+        results(&mut journey),
+        [(1, Cause::ConnectFailed, Retried::Denied)]
+    );
+}
+
+#[test]
+fn a_connection_that_died_is_repeated_elsewhere_if_there_is_an_elsewhere() {
+    let site = site(&json!({}), &json!({}), &json!({}));
+    let (mut journey, lease) = site.go(EC2);
+    let first = lease.unwrap().address();
+    journey.broke(first, Cause::TargetClosed);
+    assert_ne!(
+        journey.next(&site.pools, site.now).unwrap().address(),
+        first
+    );
+    let (mut journey, lease) = site.go(EC2);
+    let lease = lease.unwrap();
+    let other = lease.address();
+    site.pools[0]
+        .pick(&[other], site.now)
+        .unwrap()
+        .failed(Failure::Refused);
+    journey.broke(other, Cause::TargetClosed);
+    let again = journey.next(&site.pools, Instant::now()).unwrap().address();
+    assert_eq!(again, other, "the only one left");
+}
+
+#[test]
+fn what_may_have_been_heard_does_not_fail_over() {
+    let spent = json!({ "retry_budget": { "percent": 0, "min_per_second": 0 } });
+    let site = site(&json!({}), &spent, &json!({}));
+    let (mut journey, lease) = site.go(ECS);
+    journey.broke(lease.unwrap().address(), Cause::TargetClosed);
+    let end = journey.next(&site.pools, site.now).unwrap_err();
+    assert_eq!(end, Cause::TargetClosed);
+    assert_eq!(seen(&journey), (1, None));
+}
+
+#[test]
+fn stable_without_a_healthy_target_fails_open_and_says_503_when_that_fails_too() {
+    let site = site(&json!({}), &json!({}), &json!({}));
+    site.kill(EC2);
+    let (mut journey, lease) = site.go(EC2);
+    assert!(journey.fails_open());
+    journey.connect_failed(lease.unwrap().address(), Cause::ConnectFailed);
+    let second = journey.next(&site.pools, Instant::now()).unwrap();
+    journey.connect_failed(second.address(), Cause::ConnectFailed);
+    let end = journey.next(&site.pools, Instant::now()).unwrap_err();
+    assert_eq!((end, journey.attempts()), (Cause::NoTarget, 2));
+}
+
+#[test]
+fn failing_open_waits_for_one_connect_at_most() {
+    let site = site(&json!({}), &json!({}), &json!({}));
+    site.kill(EC2);
+    let (mut journey, lease) = site.go(EC2);
+    journey.connect_failed(lease.unwrap().address(), Cause::ConnectTimeout);
+    let end = journey.next(&site.pools, Instant::now()).unwrap_err();
+    assert_eq!((end, journey.attempts()), (Cause::NoTarget, 1));
+}
+
+#[test]
+fn one_target_that_does_not_answer_is_not_all_of_them() {
+    let site = site(&json!({ "retries": 0 }), &json!({}), &json!({}));
+    let (mut journey, lease) = site.go(EC2);
+    journey.connect_failed(lease.unwrap().address(), Cause::ConnectTimeout);
+    let end = journey.next(&site.pools, site.now).unwrap_err();
+    assert_eq!((end, journey.fails_open()), (Cause::ConnectTimeout, false));
 }

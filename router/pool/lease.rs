@@ -37,6 +37,11 @@ impl Lease {
         self.target.address
     }
 
+    /// Number of the target, which no other target of this process has or had.
+    pub fn target(&self) -> u64 {
+        self.target.id
+    }
+
     /// The target answered `status`, in full or at least its head. 502 to 504 count as a failure.
     pub fn succeeded(&self, status: u16) {
         if (502..=504).contains(&status) {

@@ -137,15 +137,20 @@ impl Members {
         active.eq(roster.members.iter().copied()) && unused.eq(roster.unused.iter().copied())
     }
 
-    /// The best one that is not in `tried`, if any is usable, from the one at `from` on: the long way, for when the
+    /// The best one that `is_admitted` admits, if any is usable, from the one at `from` on: the long way, for when the
     /// rotation has nobody to offer.
-    pub(super) fn best(&self, from: u64, tried: &[SocketAddr], now: u64) -> Option<&Arc<Target>> {
+    pub(super) fn best(
+        &self,
+        from: u64,
+        is_admitted: impl Fn(&Target) -> bool,
+        now: u64,
+    ) -> Option<&Arc<Target>> {
         let n_members = self.active.len();
         let from = (from % n_members.max(1) as u64) as usize;
         let around = (from..n_members).chain(0..from);
         let targets = around.map(|position| &self.active[position].target);
-        let untried = targets.filter(|target| !tried.contains(&target.address));
-        let usable = untried.map(|target| (target.usable(now), target));
+        let admitted = targets.filter(|target| is_admitted(target));
+        let usable = admitted.map(|target| (target.usable(now), target));
         // Of equally good ones the first.
         let best = usable.reduce(|best, next| if next.0 > best.0 { next } else { best })?;
         (best.0 != Use::Out).then_some(best.1)
@@ -154,6 +159,12 @@ impl Members {
     /// The targets that take part.
     pub(super) fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
         self.active.iter().map(|member| &member.target)
+    }
+
+    /// Every target that takes part or leaves.
+    pub(super) fn known(&self) -> impl Iterator<Item = &Arc<Target>> {
+        let leaving = self.leaving.iter().map(|leaving| &leaving.member.target);
+        self.targets().chain(leaving)
     }
 
     /// Those that leave and are not gone yet.

@@ -3,9 +3,9 @@
 //! Members come from the file, from discovery and from the operator; a change of any of them is a swap of one set for
 //! the next (`members`), done here and by one at a time. Requests never wait for it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
@@ -14,6 +14,7 @@ use config::live::TargetEdits;
 use config::snapshot::{self, Structure};
 use tokio::sync::{broadcast, watch};
 
+use super::budget::Budget;
 use super::ejection::{Outliers, Rule};
 use super::members::Members;
 use super::roster::Roster;
@@ -32,6 +33,9 @@ pub struct Pools {
     changes: broadcast::Sender<TargetChange>,
     swapped: watch::Sender<u64>,
     sources: Mutex<Sources>,
+    /// Targets that left and whose time to drain is over, as long as they have requests.
+    overdue: Mutex<Vec<Arc<Target>>>,
+    gone: watch::Sender<u64>,
 }
 
 /// What is known of members beside the file, by name of the pool. Whoever holds its lock may swap members.
@@ -60,6 +64,8 @@ impl Pools {
             changes: broadcast::Sender::new(CHANGES),
             swapped: watch::Sender::new(0),
             sources: Mutex::default(),
+            overdue: Mutex::default(),
+            gone: watch::Sender::new(0),
         }
     }
 
@@ -126,8 +132,24 @@ impl Pools {
         let _one_at_a_time = self.sources();
         let now = self.clock.at(now);
         for pool in self.current().iter() {
-            pool.sweep(now);
+            let gone = pool.sweep(now);
+            if !gone.is_empty() {
+                self.overdue_targets().extend(gone);
+                self.gone.send_modify(|version| *version += 1);
+            }
         }
+    }
+
+    /// Targets that have requests although their time to drain is over.
+    pub fn overdue(&self) -> HashSet<u64> {
+        let mut overdue = self.overdue_targets();
+        overdue.retain(|target| target.in_flight.load(Ordering::Relaxed) > 0);
+        overdue.iter().map(|target| target.id).collect()
+    }
+
+    /// Wakes whenever the time to drain of a target is over.
+    pub fn gone(&self) -> watch::Receiver<u64> {
+        self.gone.subscribe()
     }
 
     /// The pools as aligned last.
@@ -202,6 +224,10 @@ impl Pools {
         shape
     }
 
+    fn overdue_targets(&self) -> MutexGuard<'_, Vec<Arc<Target>>> {
+        self.overdue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn sources(&self) -> MutexGuard<'_, Sources> {
         // A list is replaced as a whole, so whoever panicked left none half done.
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
@@ -219,6 +245,7 @@ impl Pools {
             compared: AtomicU64::new(0),
             changes: self.changes.clone(),
             checks: Tally::default(),
+            budget: Budget::default(),
         }
     }
 }
@@ -280,20 +307,31 @@ impl Pool {
         self.announce_all(&next, now);
     }
 
-    fn sweep(&self, now: u64) {
+    /// Forgets targets whose time to drain is over, and says which.
+    fn sweep(&self, now: u64) -> Vec<Arc<Target>> {
         self.compare(now);
         let members = self.members.load_full();
         self.announce_all(&members, now);
         let Some((next, gone)) = members.without_gone(self.shared.version(), now) else {
-            return;
+            return Vec::new();
         };
         self.members.store(Arc::new(next));
-        for member in gone {
-            let status = status::gone(&member, now, &self.shared.clock);
+        for member in &gone {
+            let status = status::gone(member, now, &self.shared.clock);
             if member.target.announces(status.state) {
                 self.send(status);
             }
         }
+        gone.into_iter().map(|member| member.target).collect()
+    }
+
+    /// The numbers of all its targets: members and those that drain.
+    pub fn known(&self) -> Vec<u64> {
+        self.members
+            .load()
+            .known()
+            .map(|target| target.id)
+            .collect()
     }
 
     fn announce_all(&self, members: &Members, now: u64) {

@@ -49,6 +49,8 @@ pub(super) enum Use {
 
 #[derive(Debug)]
 pub(super) struct Target {
+    /// Of no other target of this process, not even of a later one with the same address.
+    pub(super) id: u64,
     pub(super) address: SocketAddr,
     pub(super) in_flight: AtomicU32,
     registered: u64,
@@ -122,7 +124,9 @@ impl Health {
 
 impl Target {
     pub(super) fn new(address: SocketAddr, health: Health, now: u64) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
             address,
             in_flight: AtomicU32::new(0),
             registered: now,
@@ -142,6 +146,21 @@ impl Target {
             announced: AtomicU8::new(TargetState::of(health, false) as u8),
             description: Mutex::default(),
         }
+    }
+
+    /// Whether it has fewer than `most` requests; 0 means no limit.
+    pub(super) fn has_room(&self, most: u32) -> bool {
+        most == 0 || self.in_flight.load(Ordering::Relaxed) < most
+    }
+
+    /// Counts one more request, unless it has `most`; 0 means no limit.
+    pub(super) fn enter(&self, most: u32) -> bool {
+        let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
+        let has_room = most == 0 || before < most;
+        if !has_room {
+            self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        }
+        has_room
     }
 
     pub(super) fn health(&self) -> Health {

@@ -166,6 +166,56 @@ fn max_requests_refuses_the_next_until_one_ends() {
 }
 
 #[test]
+fn a_target_that_has_enough_gets_no_more_and_the_pool_is_full_when_all_have() {
+    for balance in ["round_robin", "least_requests", "random"] {
+        let keys = json!({ "max_requests_per_target": 2, "balance": balance });
+        let (bench, pool) = bench(EQUAL, keys);
+        let now = bench.at(0.0);
+        let mut held: Vec<_> = (0..6).map(|_| pool.pick(&[], now).unwrap()).collect();
+        for port in 1..=3 {
+            let has = held.iter().filter(|lease| lease.address().port() == port);
+            assert_eq!(has.count(), 2, "{balance}");
+        }
+        assert_eq!(pool.pick(&[], now).unwrap_err(), NoTarget::Full);
+        assert_eq!(pool.pick_any(&[], now).unwrap_err(), NoTarget::Full);
+        assert_eq!(pool.in_flight(), 6);
+        let freed = held.pop().unwrap().address();
+        assert_eq!(pool.pick(&[], now).unwrap().address(), freed);
+        let all: Vec<_> = (1..=3).map(|port| ([127, 0, 0, 1], port).into()).collect();
+        assert_eq!(pool.pick(&all, now).unwrap_err(), NoTarget::Unhealthy);
+    }
+}
+
+#[test]
+fn threads_that_pick_at_once_keep_to_the_bound_of_a_target() {
+    let (bench, pool) = bench(EQUAL, json!({ "max_requests_per_target": 50 }));
+    let now = bench.at(0.0);
+    let taken: Vec<_> = std::thread::scope(|scope| {
+        let pick = || {
+            (0..100)
+                .filter_map(|_| pool.pick(&[], now).ok())
+                .collect::<Vec<_>>()
+        };
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(pick)).collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    assert_eq!(taken.len(), 150);
+}
+
+#[test]
+fn a_reload_keeps_the_budget_of_further_tries() {
+    let few = json!({ "retry_budget": { "percent": 0, "min_per_second": 1 } });
+    let (bench, before) = bench(EQUAL, few.clone());
+    assert!((0..10).all(|_| before.take_retry(bench.at(0.0))));
+    let after = bench.shape(1.0, EQUAL, &few);
+    assert!(!after.take_retry(bench.at(1.0)));
+    assert!(after.take_retry(bench.at(11.0)));
+}
+
+#[test]
 fn failures_in_a_row_eject_until_the_base_time_is_over() {
     let (bench, pool) = bench(EQUAL, json!({}));
     fail(&pool, 1, Failure::Timeout, bench.at(0.0), 4);

@@ -108,6 +108,11 @@ impl Exchange {
             attempts: self.journey.as_ref().map_or(0, Journey::attempts),
             decision: served(self.decision, self.journey.as_ref()),
             switched_from: self.journey.as_ref().and_then(Journey::switched_from),
+            fail_open: self.journey.as_ref().is_some_and(Journey::fails_open),
+            retries: self
+                .journey
+                .as_mut()
+                .map_or_else(Vec::new, Journey::take_retries),
         };
         self.recorder.finish(&record, self.hold.snapshot());
     }

@@ -1,13 +1,26 @@
 //! What went wrong, whose fault it is, and whether it may be tried again.
 
-use pingora_error::{Error, ErrorSource, ErrorType};
+use pingora_error::{Error, ErrorSource, ErrorType, RetryType};
 use pingora_proxy::{FailToProxy, Session};
 
 use super::exchange::Exchange;
+use crate::accept::Ending;
 use crate::pool::Failure;
 use crate::record::{Blame, Cause};
 
 impl Exchange {
+    /// Why a request failed that was ended by its wire. An upload that is late is the client's.
+    fn cause_of_end(&self, session: &mut Session, ending: Ending) -> Cause {
+        match ending {
+            Ending::Quiet if self.switched() => Cause::UpgradedIdle,
+            Ending::Quiet => target_cause(&ErrorType::ReadTimedout, is_body_done(session)),
+            Ending::Deadline if is_body_done(session) => Cause::RequestTimeout,
+            Ending::Deadline => Cause::BodyTimeout,
+            Ending::Evicted => Cause::Evicted,
+            Ending::Drained => Cause::Deregistered,
+        }
+    }
+
     /// A connection broke while the request was on it: an idempotent one may try again when nothing came back.
     pub(super) fn broke(
         &mut self,
@@ -16,19 +29,16 @@ impl Exchange {
         reused: bool,
     ) -> Box<Error> {
         let cause = self.cause.unwrap_or_else(|| self.cause_of(session, &error));
+        let lease = self.lease.take();
         // A tunnel that breaks is no failed request: the target had answered that one.
-        if let (Blame::Target, Some(lease), false) =
-            (cause.blame(), self.lease.take(), self.switched())
-        {
+        if let (Blame::Target, Some(lease), false) = (cause.blame(), &lease, self.switched()) {
             lease.failed(failure(cause));
         }
-        if self.may_repeat(session) {
-            error.retry.decide_reuse(reused);
-        } else {
-            error.set_retry(false);
-        }
-        if !error.retry() {
-            self.cause = Some(cause);
+        let again = self.may_repeat(session) && died_unheard(&error, reused);
+        error.set_retry(again);
+        match (self.journey.as_mut(), lease) {
+            (Some(journey), Some(lease)) if again => journey.broke(lease.address(), cause),
+            _ => self.cause = Some(cause),
         }
         error
     }
@@ -55,35 +65,33 @@ impl Exchange {
     }
 
     /// Only what can be sent twice without harm, has all of its body at hand, and has no answer yet.
+    ///
+    /// How often is the journey's to say.
     fn may_repeat(&self, session: &Session) -> bool {
-        let tries = self
-            .journey
-            .as_ref()
-            .map_or(u8::MAX, |journey| journey.attempts());
-        let retries = self.journey.as_ref().map_or(0, |journey| {
-            self.hold
-                .snapshot()
-                .pool(journey.serving())
-                .settings
-                .retries
-        });
+        let answered = self
+            .upstream
+            .is_some_and(|upstream| upstream.status.is_some());
         session.req_header().method.is_idempotent()
             && !session.as_ref().retry_buffer_truncated()
             && session.response_written().is_none()
-            && tries <= retries
+            && !answered
+            && self.ended().is_none()
+    }
+
+    fn ended(&self) -> Option<Ending> {
+        self.arrival.as_ref()?.wire.ended()
     }
 
     fn cause_of(&self, session: &mut Session, error: &Error) -> Cause {
-        if self
-            .arrival
-            .as_ref()
-            .is_some_and(|arrival| arrival.wire.expired())
-        {
-            return if self.switched() {
-                Cause::UpgradedIdle
-            } else {
-                target_cause(&ErrorType::ReadTimedout, is_body_done(session))
-            };
+        if let Some(ending) = self.ended() {
+            return self.cause_of_end(session, ending);
+        }
+        let timed_out = matches!(
+            error.etype(),
+            ErrorType::ReadTimedout | ErrorType::WriteTimedout
+        );
+        if timed_out && *error.esource() == ErrorSource::Upstream && self.is_overdue() {
+            return self.cause_of_end(session, Ending::Deadline);
         }
         if self.switched() && *error.etype() == ErrorType::WriteTimedout {
             return Cause::UpgradedIdle;
@@ -98,6 +106,33 @@ impl Exchange {
 
 fn is_body_done(session: &mut Session) -> bool {
     session.as_downstream_mut().is_body_done()
+}
+
+/// Whether the connection to the target died, or was given back unused, before a byte of an answer came: what was sent on
+/// a fresh one may have been heard, what was sent on a kept one has met its end.
+fn died_unheard(error: &Error, reused: bool) -> bool {
+    // HTTP/2 says itself when a stream was not begun (RFC 9113 section 8.7).
+    if error.retry == RetryType::Decided(true) {
+        return true;
+    }
+    let died = match error.etype() {
+        // The connection was reset before its end was noticed here.
+        ErrorType::WriteError => *error.esource() == ErrorSource::Upstream,
+        // Set by pingora where the connection ended, not where TLS failed.
+        ErrorType::ReadError | ErrorType::ConnectionClosed => error.retry == RetryType::ReusedOnly,
+        _ => false,
+    };
+    reused && died && !began_an_answer(error)
+}
+
+/// pingora 0.9.1 would also repeat what broke inside the answer's head, and says only in words how far it had read.
+fn began_an_answer(error: &Error) -> bool {
+    let context = error
+        .context
+        .as_ref()
+        .map_or("", |context| context.as_str());
+    let read = context.rsplit_once("bytes already read: ");
+    read.is_some_and(|(_, bytes)| bytes != "0")
 }
 
 const fn client_cause(kind: &ErrorType) -> Cause {
@@ -128,7 +163,7 @@ const fn target_cause(kind: &ErrorType, body_done: bool) -> Cause {
 
 const fn failure(cause: Cause) -> Failure {
     match cause {
-        Cause::ResponseTimeout | Cause::ConnectTimeout => Failure::Timeout,
+        Cause::ResponseTimeout | Cause::RequestTimeout | Cause::ConnectTimeout => Failure::Timeout,
         Cause::ConnectFailed => Failure::Connect,
         _ => Failure::Closed,
     }

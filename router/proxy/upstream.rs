@@ -19,7 +19,7 @@ use super::arrive::host;
 use super::authority::Authorities;
 use super::exchange::Exchange;
 use super::tunnel;
-use crate::pool::Failure;
+use crate::pool::{Failure, Lease};
 use crate::record::{Cause, Upstream};
 
 /// Requests that share one connection of HTTP/2 to a target.
@@ -46,6 +46,9 @@ impl Exchange {
         authorities: &Authorities,
     ) -> Result<Box<HttpPeer>> {
         let now = Instant::now();
+        if self.is_overdue() {
+            return Err(self.end(Cause::RequestTimeout));
+        }
         let picked = match self.journey.as_mut() {
             Some(journey) => journey.next(self.hold.pools(), now),
             None => Err(Cause::Internal),
@@ -56,6 +59,7 @@ impl Exchange {
         }
         let address = lease.address();
         self.cause = None;
+        self.bind(&lease);
         self.lease = Some(lease);
         self.upstream = Some(Upstream {
             address,
@@ -81,14 +85,10 @@ impl Exchange {
         let (Some(lease), Some(journey)) = (self.lease.take(), self.journey.as_mut()) else {
             return error;
         };
-        let retries = self
-            .hold
-            .snapshot()
-            .pool(journey.serving())
-            .settings
-            .retries;
-        error.set_retry(journey.connect_failed(lease.address(), cause, retries));
         lease.failed(failure);
+        journey.connect_failed(lease.address(), cause);
+        // Whether there is another try is asked of the journey, which may go on in another pool.
+        error.set_retry(true);
         error
     }
 
@@ -154,8 +154,31 @@ impl Exchange {
         if let Some(lease) = &self.lease {
             lease.succeeded(status);
         }
+        if let Some(journey) = self.journey.as_mut() {
+            journey.answered();
+        }
         remove_nominated(response);
         Ok(())
+    }
+
+    /// Whether the time for the whole request is over.
+    pub(super) fn is_overdue(&self) -> bool {
+        /// pingora's timers are no finer, so a wait that was bounded by what was left may end as much earlier.
+        const GRAIN: Duration = Duration::from_millis(10);
+        self.left().is_some_and(|left| left < GRAIN)
+    }
+
+    fn left(&self) -> Option<Duration> {
+        self.arrival.as_ref()?.wire.left()
+    }
+
+    /// The request is with the target of `lease`, and has the time that its pool lets it have.
+    fn bind(&self, lease: &Lease) {
+        if let (Some(arrival), Some(journey)) = (&self.arrival, &self.journey) {
+            let pool = self.hold.snapshot().pool(journey.serving());
+            arrival.wire.serve(lease.target());
+            arrival.wire.limit_whole(pool.settings.request_timeout.0);
+        }
     }
 
     /// Ends the request for `cause`; the error carries it through pingora.
@@ -184,6 +207,9 @@ impl Exchange {
         }
         if self.wire_times() {
             peer.options.read_timeout = None;
+        }
+        if let Some(left) = self.left() {
+            bound(&mut peer, left);
         }
         if let Some(gate) = &self.gate {
             tunnel::carry(&mut peer, pool, gate);
@@ -217,6 +243,19 @@ fn is_grpc(head: &RequestHeader) -> bool {
     let kind = head.headers.get(header::CONTENT_TYPE);
     kind.and_then(|kind| kind.as_bytes().strip_prefix(b"application/grpc"))
         .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+}
+
+/// No wait for the target is longer than what is left of the request's time. The wire sees to the rest of it.
+fn bound(peer: &mut HttpPeer, left: Duration) {
+    let options = &mut peer.options;
+    for timeout in [
+        &mut options.connection_timeout,
+        &mut options.total_connection_timeout,
+        &mut options.read_timeout,
+        &mut options.write_timeout,
+    ] {
+        *timeout = timeout.map(|timeout| timeout.min(left));
+    }
 }
 
 /// Fields that `Connection` names are for the next hop only, which is us (RFC 9110 section 7.6.1).

@@ -1,6 +1,6 @@
 //! The rest of the program as control sees it: the file, the pools, the logs, the metrics.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -19,6 +19,7 @@ use tokio::sync::broadcast;
 
 use crate::cap::Caps;
 use crate::control::{Control, Health, House, Invalid, Notice, Observation, Share, TargetView};
+use crate::evict::Evictions;
 use crate::plane::Shared;
 use crate::pool::{Pools, TargetChange, TargetState, TargetStatus};
 use crate::source;
@@ -77,6 +78,7 @@ pub(super) struct Home {
     secret: Secret,
     pools: Arc<Pools>,
     caps: Arc<Caps>,
+    evictions: Arc<Evictions>,
     shared: Shared,
 }
 
@@ -86,6 +88,7 @@ impl Home {
         secret: Secret,
         pools: Arc<Pools>,
         caps: Arc<Caps>,
+        evictions: Arc<Evictions>,
         shared: Shared,
     ) -> Self {
         Self {
@@ -93,6 +96,7 @@ impl Home {
             secret,
             pools,
             caps,
+            evictions,
             shared,
         }
     }
@@ -175,7 +179,10 @@ impl House for Home {
     fn observe(&self, observation: Observation<'_>) {
         let metrics = &self.shared.metrics;
         match observation {
-            Observation::Published(snapshot) => metrics.published(snapshot),
+            Observation::Published(snapshot) => {
+                metrics.published(snapshot);
+                self.evictions.published(snapshot);
+            }
             Observation::InForce(time) => metrics.in_force(time),
             Observation::Reloaded(result) => metrics.reloaded(result),
             Observation::RolledBack { route, actor } => metrics.rolled_back(route, actor),
@@ -211,14 +218,29 @@ fn rfc3339(time: SystemTime) -> String {
     Timestamp::try_from(time).map_or_else(|_| String::new(), |time| format!("{time:.3}"))
 }
 
+/// Says once that the last healthy target of `pool` is gone, and once that there is one again.
+fn note_health(pools: &Pools, pool: &Arc<str>, down: &mut HashSet<Arc<str>>) {
+    let Some((healthy, total)) = pools.pool(pool).map(|pool| pool.healthy(Instant::now())) else {
+        return;
+    };
+    if healthy > 0 && down.remove(pool) {
+        tracing::info!("pool {pool}: {healthy} of {total} targets are healthy again");
+    } else if healthy == 0 && down.insert(Arc::clone(pool)) {
+        tracing::warn!("pool {pool}: none of its {total} targets is healthy");
+    }
+}
+
 /// Writes changes of targets to the log, and passes them on to whoever listens to control's notices.
 pub(super) async fn tell_target_changes(
     mut changes: broadcast::Receiver<TargetChange>,
+    pools: Arc<Pools>,
     control: Control,
 ) {
+    let mut down = HashSet::new();
     loop {
         match changes.recv().await {
             Ok(TargetChange { pool, status }) => {
+                note_health(&pools, &pool, &mut down);
                 write_down(&pool, &status);
                 control.announce(Notice::target(&pool, &view(&status)));
             }

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::pair;
-use crate::support::{File, Kanaria, Load, Stub, get, long, request, share_z, sized, volley};
+use crate::support::{
+    After, File, Kanaria, Load, Stub, get, long, request, share_z, sized, volley,
+};
 
 /// Each payment arrives at most once anywhere, during changes and target deaths; failures are the injected ones.
 #[test]
@@ -52,6 +54,93 @@ fn field_stores_1() {
     assert_eq!(lost, 0);
     // Only what was in flight at, or on a pooled connection to, the target that died.
     assert!(failed <= sized(2, 5) * 6, "{failed}");
+}
+
+/// Payments through targets that reset after the head, that close connections which are then kept for nothing, and that
+/// die: no id arrives twice, and each failure that a client sees is one that was injected.
+#[test]
+fn field_stores_1_failures_seen_are_failures_injected() {
+    let misbehaves = |name| {
+        Stub::with(name, |exchange| {
+            let id: usize = exchange
+                .path()
+                .rsplit('/')
+                .next()
+                .unwrap_or("")
+                .parse()
+                .unwrap_or(0);
+            match id % 10 {
+                // The head was read, and nothing else.
+                3 => Ok(After::Reset),
+                // Not announced: the router keeps a connection that is gone.
+                6 => exchange.plain().map(|_| After::Close),
+                _ => exchange.plain(),
+            }
+        })
+    };
+    let (ec2, ecs, other) = (misbehaves("ec2"), misbehaves("ecs"), misbehaves("other"));
+    let keys = "ejection = { consecutive_failures = 0 }";
+    let file = File::split(&ec2, &ecs, "ec2 = 50, ecs = 50")
+        .pool("ecs", &[ecs.address, other.address])
+        .pool_keys("ec2", keys)
+        .pool_keys("ecs", keys);
+    let kanaria = Kanaria::start(&file);
+    let n = sized(400, 2000);
+    let part = n / 8;
+    let mut failed = Vec::new();
+    let deaths = 3;
+    for phase in 0..8 {
+        match phase {
+            2 | 4 | 6 => other.die(),
+            3 | 5 | 7 => other.revive(),
+            _ => {}
+        }
+        let answers = volley(kanaria.public, part, 4, |k| {
+            let id = phase * part + k;
+            let fields = format!("X-Request-Id: pay-{id}\r\n");
+            request("POST", &format!("/pay/{id}"), &fields, "amount=1")
+        });
+        failed.extend(
+            answers
+                .iter()
+                .filter(|answer| answer.status != 200)
+                .map(|a| a.status),
+        );
+    }
+    let mut arrived = BTreeMap::<String, usize>::new();
+    for stub in [&ec2, &ecs, &other] {
+        for seen in stub.seen() {
+            *arrived.entry(seen.head.line).or_default() += 1;
+        }
+    }
+    assert!(arrived.values().all(|times| *times == 1), "{arrived:#?}");
+    let log = kanaria.log_of(n);
+    let of = |id: usize| arrived.contains_key(&format!("POST /pay/{id} HTTP/1.1"));
+    let line = |id: usize| {
+        let id = format!("pay-{id}");
+        log.iter()
+            .find(|line| line["request_id"] == id.as_str())
+            .unwrap()
+    };
+    let (mut resets, mut lost) = (0, 0);
+    for id in 0..n {
+        match (line(id)["status"] == 200, of(id), id % 10 == 3) {
+            (true, true, false) => {}
+            (false, true, true) => resets += 1,
+            // Written into a connection that its target had closed, or that died with it.
+            (false, false, _) => lost += 1,
+            told => panic!("{id}: answered, arrived, reset {told:?}"),
+        }
+    }
+    println!(
+        "{n} payments, {} failed: {resets} resets after the head, {lost} on connections that were gone; {} arrived twice",
+        failed.len(),
+        arrived.values().filter(|times| **times > 1).count()
+    );
+    assert_eq!(failed.len(), resets + lost);
+    assert!(failed.iter().all(|status| *status == 502), "{failed:?}");
+    // One connection is gone for each unannounced close, and at most one for each of four clients at a death.
+    assert!(lost <= n / 10 + deaths * 4, "{lost}");
 }
 
 /// The canary's share is more than its cap: it never sees more in a second than the rate and one bucket, whatever is

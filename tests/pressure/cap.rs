@@ -1,10 +1,8 @@
 //! What a route lets its canaries have.
 
-use std::sync::mpsc;
-use std::sync::{Arc, Mutex};
-
 use rustix::process::Signal;
 
+use super::holding;
 use crate::support::{File, Kanaria, Stub, get, until, volley};
 
 /// A flag to `ecs`, and a cap.
@@ -12,20 +10,6 @@ fn route(cap: &str) -> String {
     format!(
         "[[routes.flags]]\nname = \"staff\"\nheader = \"X-Canary\"\nvalue = \"1\"\npool = \"ecs\"\n[routes.cap]\n{cap}"
     )
-}
-
-/// A stub that answers `/held` once for each word that is sent to it, and everything else at once.
-fn holding(name: &'static str) -> (Stub, mpsc::Sender<()>) {
-    let (go, gate) = mpsc::channel::<()>();
-    let gate = Arc::new(Mutex::new(gate));
-    let stub = Stub::with(name, move |exchange| {
-        if exchange.path() == "/held" {
-            // A test that is over has dropped its end.
-            let _ = gate.lock().expect("no other holder panics").recv();
-        }
-        exchange.plain()
-    });
-    (stub, go)
 }
 
 #[test]

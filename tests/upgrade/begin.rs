@@ -28,13 +28,13 @@ fn a_target_that_does_not_answer_an_upgrade_is_a_504() {
 }
 
 #[test]
-fn no_target_for_an_upgrade_is_a_502_and_the_next_one_is_tried_first() {
+fn no_target_for_an_upgrade_is_a_503_and_the_next_one_is_tried_first() {
     let dead = Stub::with("dead", echo);
     dead.die();
     let ec2 = Stub::with("ec2", echo);
     let alone = Kanaria::start(&File::single(&dead));
-    assert_eq!(alone.client().call(get("/", WEBSOCKET)).status, 502);
-    assert_eq!(line(&alone), (502, Some("connect_failed".into())));
+    assert_eq!(alone.client().call(get("/", WEBSOCKET)).status, 503);
+    assert_eq!(line(&alone), (503, Some("no_target".into())));
     let both = Kanaria::start(&File::single(&ec2).pool("ec2", &[dead.address, ec2.address]));
     for _ in 0..4 {
         check_echo(&mut open(&both));

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::HealthCheck;
-use crate::units::Duration;
+use crate::units::{Duration, Term};
 
 /// A group of targets and how to reach them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -32,12 +32,21 @@ pub struct Pool {
     /// A kept connection without a request; keep it below the target's own.
     #[serde(default = "default::idle_timeout")]
     pub idle_timeout: Duration,
+    /// The whole request, from its arrival to the end of its answer, further tries among it; 0 means no limit; above: 504.
+    #[serde(default)]
+    pub request_timeout: Duration,
     /// A WebSocket without a byte in either direction.
     #[serde(default = "default::upgraded_idle")]
     pub upgraded_idle: Duration,
-    /// Requests at the same time; 0 means no limit; above: 503.
+    /// After no route gives the pool a weight any more: its WebSockets are closed within this time, spread evenly.
+    #[serde(default)]
+    pub evict_upgraded: Term,
+    /// Requests at the same time; 0 means no limit; above: a canary's go to `stable`, stable's are answered 503.
     #[serde(default)]
     pub max_requests: u32,
+    /// The same for each target; one that has so many gets no more, and when all have, the pool is full.
+    #[serde(default)]
+    pub max_requests_per_target: u32,
     /// A target that became healthy gets its full part only after this time.
     #[serde(default)]
     pub slow_start: Duration,
@@ -48,6 +57,9 @@ pub struct Pool {
     #[schemars(range(max = 10))]
     #[serde(default = "default::retries")]
     pub retries: u8,
+    /// How many further tries all requests together may have.
+    #[serde(default)]
+    pub retry_budget: RetryBudget,
     /// Active health check; absent: passive ejection only.
     #[serde(default)]
     pub health_check: Option<HealthCheck>,
@@ -106,6 +118,27 @@ pub enum Balance {
     /// In turn.
     #[default]
     RoundRobin,
+}
+
+/// How many further tries the pool may get within ten seconds: both numbers together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetryBudget {
+    /// A part of the requests of these ten seconds, in percent.
+    #[schemars(range(max = 1000))]
+    pub percent: u16,
+    /// So many for each of these seconds, for a pool with few requests.
+    #[schemars(range(max = 1_000_000))]
+    pub min_per_second: u32,
+}
+
+impl Default for RetryBudget {
+    fn default() -> Self {
+        Self {
+            percent: 20,
+            min_per_second: 10,
+        }
+    }
 }
 
 /// Passive ejection: targets that fail requests are left out for a while.

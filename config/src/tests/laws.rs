@@ -9,9 +9,9 @@ use crate::digest::digest;
 use crate::model::{
     AccessLog, Balance, BodyMatch, Cap, Config, Ejection, Failover, Flag, HealthCheck,
     HealthProtocol, LogFormat, Match, OnFull, Pattern, Pool, PoolTls, QueryCondition, QueryValue,
-    Route, SameSite, Sticky, StickyMode, SuccessRate, Target, Values, indexed,
+    RetryBudget, Route, SameSite, Sticky, StickyMode, SuccessRate, Target, Values, indexed,
 };
-use crate::units::{Duration, Size};
+use crate::units::{Duration, Size, Term};
 
 /// Reads a text in both formats; whatever it is, the model agrees with the walk, and every problem can be shown.
 fn survives(text: &str) {
@@ -234,6 +234,7 @@ prop_compose! {
         tls in option::of((option::of(text()), any::<bool>())),
         retries in 0..=10u8,
         idle in any::<u32>(),
+        term in option::of(0u64..9).prop_map(|term| Term(term.map(Duration::seconds))),
     ) -> Pool {
         let target = |(address, weight)| match weight {
             Some(weight) => Target::Weighted { address, weight },
@@ -249,7 +250,8 @@ prop_compose! {
             tls: tls.map(|(sni, verify)| PoolTls { sni, verify, ca: Some("ca.pem".into()) }),
             connect_timeout: Duration::seconds(1), response_timeout: Duration::seconds(61),
             idle_timeout: Duration(std::time::Duration::from_millis(idle.into())), upgraded_idle: Duration::seconds(3),
-            max_requests: idle, slow_start: Duration::default(), deregistration_delay: Duration::seconds(5), retries, health_check: check,
+            request_timeout: Duration::seconds(9), evict_upgraded: term, max_requests: idle, max_requests_per_target: idle / 2, slow_start: Duration::default(), deregistration_delay: Duration::seconds(5), retries,
+            retry_budget: RetryBudget { percent: retries.into(), min_per_second: 7 }, health_check: check,
             ejection: Ejection { success_rate: (idle % 2 == 0).then(SuccessRate::default), ..Ejection::default() },
         }
     }

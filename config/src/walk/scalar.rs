@@ -7,7 +7,7 @@ use serde_json::{Number, Value as Json};
 
 use crate::document::Value;
 use crate::schema::{self, Kind};
-use crate::units::{Cidr, Duration, Size};
+use crate::units::{Cidr, Duration, Size, Term};
 
 type Form = (Kind, &'static Json);
 
@@ -38,6 +38,7 @@ fn check_text(text: &str, forms: &[Form], form: &'static Json) -> Result<Json, S
     match form["format"].as_str() {
         Some("cidr") => parse::<Cidr>(text),
         Some("duration") => parse::<Duration>(text),
+        Some("term") => parse::<Term>(text),
         Some("size") => parse::<Size>(text),
         _ => Ok(()),
     }
@@ -94,6 +95,7 @@ fn phrase(kind: Kind, form: &Json) -> String {
     let phrase = match (kind, form["format"].as_str()) {
         (Kind::Text, Some("cidr")) => "a network as \"10.0.0.0/8\"",
         (Kind::Text, Some("duration")) => "a duration as \"10s\"",
+        (Kind::Text, Some("term")) => "a duration as \"10s\", or \"never\"",
         (Kind::Text, Some("size")) => "a size as \"16KiB\"",
         (Kind::Text, _) => "a string",
         (Kind::Integer, _) => match schema::bounds(form) {

@@ -26,6 +26,7 @@ pub(super) async fn serve(
     wire: Arc<Wire>,
     service: Arc<Service>,
 ) -> bool {
+    wire.carried_here().await;
     // A log that may not lose a line holds up this request, not the others of the connection.
     service.refuser.recorder().ready().await;
     let (mut head, body) = request.into_parts();

@@ -18,6 +18,7 @@ use pingora_error::{Error, ErrorType, OkOrErr, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use tokio::time::{Instant, Sleep};
 
+use crate::accept::ending::Ending;
 use crate::accept::wire::Wire;
 
 /// Bytes of a body that are kept to be sent a second time, as many as on HTTP/1.1.
@@ -146,25 +147,43 @@ impl Stream {
         }
     }
 
-    /// The client does not send what it owes, or both sides have been quiet for as long as they may.
+    /// The client does not send what it owes, or the request must end as a whole.
     fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<Box<Error>> {
+        let body = self.read_timeout.filter(|_| !self.body_done);
+        let body = body.map(|limit| self.last_byte + limit);
+        let limit = self.wire.limit(self.last_byte.into_std());
+        ready!(self.poll_end(context, body, limit));
+        let kind = ErrorType::ReadTimedout;
+        Poll::Ready(client(kind, "quiet for too long"))
+    }
+
+    /// A wait with a deadline of its `own` must end, or the request must as a whole; that is asked until it has come.
+    fn poll_end(
+        &mut self,
+        context: &mut Context<'_>,
+        own: Option<Instant>,
+        limit: Option<(std::time::Instant, Ending)>,
+    ) -> Poll<()> {
+        let goes_on = self.wire.ended().is_none();
+        if let Some(ending) = self.wire.ordered().filter(|_| goes_on) {
+            self.wire.end(ending);
+            return Poll::Ready(());
+        }
         loop {
-            let body = self.read_timeout.filter(|_| !self.body_done);
-            let body = body.map(|limit| self.last_byte + limit);
-            let quiet = self.wire.quiet();
-            let quiet = quiet.map(|(from, limit)| self.last_byte.max(from.into()) + limit);
-            let Some(deadline) = body.into_iter().chain(quiet).min() else {
+            let limit = limit.filter(|_| goes_on);
+            let whole = limit.map(|(at, _)| Instant::from(at));
+            let Some(deadline) = own.into_iter().chain(whole).min() else {
                 return Poll::Pending;
             };
             ready!(self.poll_timer(context, deadline));
             if Instant::now() < deadline {
                 continue;
             }
-            if body.is_none_or(|body| body > deadline) {
-                self.wire.expire();
+            let is_own = own.is_some_and(|own| own <= deadline);
+            if let Some((_, ending)) = limit.filter(|_| !is_own) {
+                self.wire.end(ending);
             }
-            let kind = ErrorType::ReadTimedout;
-            return Poll::Ready(client(kind, "quiet for too long"));
+            return Poll::Ready(());
         }
     }
 
@@ -199,17 +218,12 @@ impl Stream {
             Poll::Ready(Some(Ok(room))) => Poll::Ready(Ok(room)),
             Poll::Ready(_) => Poll::Ready(Err(gone())),
             Poll::Pending => {
-                let Some(limit) = self.write_timeout else {
-                    return Poll::Pending;
-                };
-                let deadline = began + limit;
-                while self.poll_timer(context, deadline).is_ready() {
-                    if Instant::now() >= deadline {
-                        let kind = ErrorType::WriteTimedout;
-                        return Poll::Ready(Err(client(kind, "the client takes nothing")));
-                    }
-                }
-                Poll::Pending
+                let own = self.write_timeout.map(|limit| began + limit);
+                // How quiet the client is meanwhile is its own silence, not the target's.
+                let whole = self.wire.whole();
+                ready!(self.poll_end(context, own, whole));
+                let kind = ErrorType::WriteTimedout;
+                Poll::Ready(Err(client(kind, "the client takes nothing")))
             }
         })
         .await

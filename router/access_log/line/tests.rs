@@ -11,7 +11,7 @@ use crate::testing::{record, served, snapshot, structure, unreadable};
 const FIELDS: &str = "time log_version request_id trace_id listener client_ip client_port protocol tls_version \
      tls_cipher method scheme host path query status error bytes_in bytes_out duration_s upstream_connect_s \
      upstream_ttfb_s upstream_addr upstream_status attempts route partition pool reason bucket sticky weights \
-     revision config_digest switched_from shadow cookie_dup desync user_agent referer";
+     revision config_digest switched_from fail_open shadow cookie_dup desync user_agent referer";
 
 fn line(record: &Record) -> String {
     let structure = structure(&json!({}), &json!([]));
