@@ -31,7 +31,7 @@ use crate::publish::Publisher;
 use crate::state::Beginning;
 
 pub(crate) use change::in_file_order;
-pub use house::{Health, House, Invalid, Observation, Share, TargetView};
+pub use house::{DiscoveryView, Health, House, Invalid, Observation, Share, TargetView};
 pub use notice::Notice;
 pub use order::{Action, Done, Order, Rejection, Shift};
 pub use standing::Standing;

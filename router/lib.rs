@@ -32,6 +32,7 @@ pub mod secret;
 pub mod source;
 pub mod state;
 
+pub mod discovery;
 pub mod plane;
 pub mod run;
 

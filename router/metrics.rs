@@ -4,6 +4,7 @@
 //! A part of a label set that is not known (the route of a request that matched none) is the empty text, which
 //! Prometheus reads as "without this label".
 
+mod discovery;
 mod key;
 mod own;
 mod requests;
@@ -19,6 +20,7 @@ use prometheus::{
 
 use crate::pool::Pools;
 use crate::record::{Blame, Cause, Record, Retried};
+use discovery::Discovery;
 use own::Own;
 use requests::Requests;
 pub use shares::Share;
@@ -45,6 +47,7 @@ pub struct Metrics {
     refused: IntCounterVec,
     retries: IntCounterVec,
     fail_open: IntCounterVec,
+    discovery: Discovery,
     logs: Logs,
     pools: OnceLock<Arc<Pools>>,
     gathering: Mutex<()>,
@@ -86,6 +89,7 @@ impl Metrics {
             requests: Requests::new(&own),
             errors: errors_of_ours(&own),
             changes: Changes::new(&own),
+            discovery: Discovery::new(&own),
             logs: Logs::new(&own),
             weight_ratio: own.ratios(
                 "kanaria_weight_ratio",
@@ -151,6 +155,15 @@ impl Metrics {
     pub fn watch(&self, pools: Arc<Pools>) {
         // A second call would be a second set of pools in one process, which there is not.
         let _ = self.pools.set(pools);
+    }
+
+    /// How finding targets goes: pool, failures so far, time since the last good answer.
+    pub fn discovered<'a>(&self, found: impl Iterator<Item = (&'a str, u64, Duration)>) {
+        let _one_at_a_time = self
+            .gathering
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.discovery.set(found);
     }
 
     /// `snapshot` is in force. Shares of a route whose weights it changes are counted anew.

@@ -16,6 +16,7 @@ use crate::accept::{self, Bound};
 use crate::admin::{Admin, Phase, Running, Socket};
 use crate::cap::Caps;
 use crate::control::{self, Action, Control, Order, Setup};
+use crate::discovery::Discovery;
 use crate::evict::{self, Evictions};
 use crate::metrics::Metrics;
 use crate::plane::{Plane, Shared};
@@ -67,7 +68,7 @@ pub fn run(path: &Path) -> Result<(), StartError> {
         // First of all: an early SIGHUP must not end the process.
         let signals =
             Signals::new().map_err(|error| failed("signals cannot be received", error))?;
-        let router = Router::start(path)?;
+        let router = Router::start(path).await?;
         router.serve(signals).await;
         Ok(())
     })
@@ -78,13 +79,13 @@ fn failed(what: &str, error: impl std::fmt::Display) -> StartError {
 }
 
 impl Router {
-    fn start(path: &Path) -> Result<Self, StartError> {
+    async fn start(path: &Path) -> Result<Self, StartError> {
         let Loaded { structure, .. } = load(path).map_err(StartError::Refused)?;
         let structure = Arc::new(structure);
         let bound = bind(&structure)?;
         let socket = Socket::bind(&structure.admin.bind).map_err(|error| failed("admin", error))?;
         announce(&bound, &socket).map_err(|error| failed("standard output", error))?;
-        let parts = Parts::new(path, &structure)?;
+        let parts = Parts::new(path, &structure).await?;
         let (phase, phases) = watch::channel(Phase::Starting);
         let (control, task) =
             control::new(parts.setup).map_err(|error| failed("control", error))?;
@@ -192,7 +193,7 @@ struct Parts {
 }
 
 impl Parts {
-    fn new(path: &Path, structure: &Arc<Structure>) -> Result<Self, StartError> {
+    async fn new(path: &Path, structure: &Arc<Structure>) -> Result<Self, StartError> {
         let secret = read_secret(structure).map_err(|error| failed("secret", error))?;
         let started_at = jiff::Timestamp::now().to_string();
         let beginning = state::begin(&structure.server.state_dir, structure, &started_at)
@@ -205,7 +206,7 @@ impl Parts {
         let pools = Arc::new(Pools::new());
         // In this order: a target that was deregistered before the start has nothing to drain.
         pools.edit(&beginning.live.targets);
-        pools.align(structure);
+        let discovery = discovery(structure, &pools).await;
         let caps = Arc::new(Caps::default());
         caps.align(structure);
         let metrics = Arc::new(Metrics::new());
@@ -227,18 +228,19 @@ impl Parts {
             recorder,
             metrics,
         };
-        let house = Arc::new(Home::new(
+        let house = Home::new(
             path,
             secret,
             Arc::clone(&pools),
             caps,
             Arc::clone(&evictions),
+            discovery,
             shared.clone(),
-        ));
+        );
         let setup = Setup {
             beginning,
             publisher,
-            house,
+            house: Arc::new(house),
             started_at,
         };
         Ok(Self {
@@ -248,6 +250,15 @@ impl Parts {
             setup,
         })
     }
+}
+
+/// Aligns the pools; those that find their targets have first answers, or the log says why not.
+async fn discovery(structure: &Structure, pools: &Arc<Pools>) -> Discovery {
+    let discovery = Discovery::new(Arc::clone(pools));
+    discovery.prepare(structure).await;
+    pools.align(structure);
+    discovery.align(structure);
+    discovery
 }
 
 fn read_secret(structure: &Structure) -> Result<config::bucket::Secret, secret::SecretError> {

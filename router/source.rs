@@ -50,6 +50,9 @@ pub fn anchor(config: &mut Config, file: &Path) {
         config.admin.bind = format!("unix:{}", folder.join(socket).display());
     }
     for (_, pool) in &mut config.pools.0 {
+        if let Some(targets) = &mut pool.file {
+            anchor_path(folder, targets);
+        }
         if let Some(ca) = pool.tls.as_mut().and_then(|tls| tls.ca.as_mut()) {
             anchor_path(folder, ca);
         }
@@ -286,7 +289,8 @@ mod tests {
         let folder = folder_with(&[(
             "kanaria.toml",
             "version = 1\nadmin.bind = 'unix:a.sock'\naccess_log = [{ path = 'stdout' }, { path = 'a.json' }]\n\
-             [server]\nsecret_file = '/etc/secret'\n[pools.ec2]\ntargets = ['127.0.0.1:1']\ntls.ca = 'ca.pem'\n",
+             [server]\nsecret_file = '/etc/secret'\n[pools.ec2]\ntargets = ['127.0.0.1:1']\ntls.ca = 'ca.pem'\n\
+             [pools.ecs]\nfile = 'ecs.json'\n",
         )]);
         let path = folder.path().join("kanaria.toml");
         let mut config = load(&path).unwrap().config.unwrap();
@@ -302,5 +306,6 @@ mod tests {
         assert_eq!(config.access_log[1].path, shown(&inside("a.json")));
         let tls = config.pools.0[0].1.tls.clone().unwrap();
         assert_eq!(tls.ca, Some(inside("ca.pem")));
+        assert_eq!(config.pools.0[1].1.file, Some(inside("ecs.json")));
     }
 }

@@ -1,6 +1,6 @@
 //! Field cases (needs that companies had in exactly this migration) that this release proves, by their number.
 //!
-//! Ramps, guards, shadows, discovery, TLS and binary upgrades come later, and with them the rest of the cases.
+//! Ramps, guards, shadows, TLS and binary upgrades come later, and with them the rest of the cases.
 
 mod gree;
 mod hatena;
@@ -8,8 +8,23 @@ mod misoca;
 mod stores;
 mod toreta;
 
-use crate::support::Stub;
+use crate::support::{Counts, Shot, Stub, share_z};
 
 fn pair() -> (Stub, Stub) {
     (Stub::start("ec2"), Stub::start("ecs"))
+}
+
+/// No request failed, and the canary, whichever of its targets served, got its 10 %.
+#[track_caller]
+fn swapped(shots: &[Shot], what: &str) {
+    let counts: Counts = shots.iter().map(|shot| shot.stub.as_str()).collect();
+    let failed = shots.iter().filter(|shot| shot.status != 200).count();
+    let canary = counts.total() - counts.of("ec2");
+    let z = share_z(canary, counts.total(), 0.1);
+    println!(
+        "{what}: {} requests, {failed} failed, bound 0; {counts}z {z:.2}, bound 3.3",
+        shots.len()
+    );
+    assert_eq!(failed, 0);
+    assert!(z.abs() < 3.3);
 }

@@ -18,6 +18,8 @@ mod headers;
 mod exchange;
 // Targets that come, go and fail while traffic runs.
 mod pools;
+// Pools that find their targets: by DNS, by SRV records, by a file.
+mod discovery;
 // TLS toward the targets.
 mod target_tls;
 // Clients that speak HTTP/2: what reaches a target and what comes back, limits, ends.

@@ -4,6 +4,7 @@
 
 mod admin;
 mod client;
+mod dns;
 mod file;
 pub(crate) mod http2;
 mod jar;
@@ -17,6 +18,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub(crate) use client::{Client, get, request};
+pub(crate) use dns::{Dns, Mood};
 pub(crate) use file::File;
 pub(crate) use jar::Jar;
 pub(crate) use kanaria::{Kanaria, Outcome, command};

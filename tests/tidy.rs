@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 /// Whom a module of the router may name, besides itself and `config`; `run`, `plane`, `accept` and the command line
 /// put the parts together and are free to name them.
-const MAY: [(&str, &[&str]); 18] = [
+const MAY: [(&str, &[&str]); 19] = [
     ("access_log", &["metrics", "record"]),
     ("admin", &["control", "journal", "state"]),
     ("cap", &[]),
     ("control", &["journal", "publish", "state"]),
+    ("discovery", &["pool"]),
     ("evict", &["accept", "pool"]),
     ("forward", &["cap", "pool", "record"]),
     ("forwarded", &[]),

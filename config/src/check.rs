@@ -5,10 +5,10 @@ mod pool;
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
-use crate::model::{AccessLog, Admin, Config, Limits, Listener, Server};
+use crate::discovery;
+use crate::model::{AccessLog, Admin, Config, Limits, Listener, Resolver, Server};
 use crate::problem::{Fault, Path};
 use crate::units::{Duration, Size};
-pub(crate) use pool::target_address;
 
 /// Everything wrong with the settings of a file, in the order of the model.
 pub fn settings(config: &Config) -> Vec<Fault> {
@@ -22,6 +22,7 @@ pub fn settings(config: &Config) -> Vec<Fault> {
         &top.key("listeners"),
         &mut faults,
     );
+    resolver(&config.resolver, &top.key("resolver"), &mut faults);
     for (name, settings) in config.pools.iter() {
         pool::check(name, settings, &top.key("pools").key(name), &mut faults);
     }
@@ -178,6 +179,21 @@ fn listeners(listeners: &[Listener], admin: &Admin, path: &Path, faults: &mut Ve
     }
 }
 
+fn resolver(resolver: &Resolver, path: &Path, faults: &mut Vec<Fault>) {
+    let path = path.key("nameservers");
+    let mut known = HashSet::new();
+    for (position, text) in resolver.nameservers.iter().enumerate() {
+        let path = path.index(position);
+        match discovery::nameserver(text) {
+            Err(message) => faults.push(path.fault(message)),
+            Ok(address) if !known.insert(address) => {
+                faults.push(path.fault(format!("{address} is given twice")));
+            }
+            Ok(_) => {}
+        }
+    }
+}
+
 fn access_logs(logs: &[AccessLog], path: &Path, faults: &mut Vec<Fault>) {
     let mut taken = HashMap::new();
     for (position, log) in logs.iter().enumerate() {
@@ -195,7 +211,7 @@ fn access_logs(logs: &[AccessLog], path: &Path, faults: &mut Vec<Fault>) {
 }
 
 /// An address to bind or connect to; a host name is not one.
-fn address(text: &str) -> Result<SocketAddr, String> {
+pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
         format!("{text:?} is not an IP address and port, as 127.0.0.1:8080 or [::1]:8080")
     })

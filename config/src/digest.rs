@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::model::{AccessLog, Admin, Config, Listener, Partitions, Pool, Route, Server};
+use crate::model::{AccessLog, Admin, Config, Listener, Partitions, Pool, Resolver, Route, Server};
 
 /// A file without what does not change its meaning: a third of what reading 1,000 routes costs went into a copy of them
 /// and a tree of values (`compile/file` of `benches/decide`).
@@ -17,6 +17,7 @@ struct Meaning<'a> {
     server: Server,
     admin: &'a Admin,
     listeners: &'a [Listener],
+    resolver: &'a Resolver,
     pools: BTreeMap<&'a str, &'a Pool>,
     partitions: &'a Partitions,
     routes: &'a [Route],
@@ -46,6 +47,7 @@ impl<'a> Meaning<'a> {
             server,
             admin,
             listeners,
+            resolver,
             pools,
             partitions,
             routes,
@@ -60,6 +62,7 @@ impl<'a> Meaning<'a> {
             },
             admin,
             listeners,
+            resolver,
             pools: pools.iter().collect(),
             partitions,
             routes,

@@ -12,6 +12,7 @@ mod walk;
 
 pub mod check;
 pub mod digest;
+pub mod discovery;
 pub mod health;
 pub mod load;
 pub mod model;

@@ -41,6 +41,9 @@ pub struct Config {
     /// Addresses that accept traffic.
     #[serde(default)]
     pub listeners: Vec<Listener>,
+    /// How names of `pools.*.dns` and `pools.*.srv` are looked up.
+    #[serde(default)]
+    pub resolver: Resolver,
     /// Groups of targets, by name.
     #[serde(default)]
     pub pools: indexed::Map<Pool>,
@@ -67,6 +70,15 @@ pub struct Listener {
     /// spoken all the same. A change holds for new connections.
     #[serde(default)]
     pub h2c: bool,
+}
+
+/// How names are looked up. `/etc/hosts` comes first, and search domains and options are those of `/etc/resolv.conf`; both files are
+/// read again when they change.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Resolver {
+    /// Name servers to ask, `"10.0.0.2"` or `"127.0.0.1:5353"`; empty: those of `/etc/resolv.conf`.
+    pub nameservers: Vec<String>,
 }
 
 /// Named groups of hosts: computed from the host of a request, told to the target in a header.

@@ -246,6 +246,7 @@ mod tests {
                 "[admin]",
                 "[[admin.tokens]]",
                 "[[listeners]]",
+                "[resolver]",
                 "[pools.NAME]",
                 "[pools.NAME.tls]",
                 "[pools.NAME.retry_budget]",

@@ -50,6 +50,8 @@ pub struct Structure {
     pub admin: model::Admin,
     /// Listeners in file order.
     pub listeners: Vec<Listener>,
+    /// How names are looked up.
+    pub resolver: model::Resolver,
     /// Pools in file order.
     pub pools: Vec<Pool>,
     /// Routes in the order they are tried.
@@ -84,7 +86,7 @@ pub struct Pool {
     pub name: Arc<str>,
     /// The same, as the value of the header that tells the target its pool.
     pub value: HeaderValue,
-    /// Targets in file order.
+    /// Targets in file order; none when they are discovered.
     pub targets: Vec<Target>,
     /// How its targets are checked, when they are.
     pub check: Option<Arc<health::Check>>,

@@ -110,15 +110,18 @@ impl Walk<'_> {
         let mut table = Map::new();
         let mut meant = Vec::new();
         for entry in entries {
-            let path = path.key(&entry.key);
+            let key_path = path.key(&entry.key);
             let Some(schema) = form["properties"].get(&entry.key) else {
                 let guess = unknown::guess(&entry.key, form);
+                // What was probably meant is not missing: its value stands under another name.
+                let meant_path = guess.nearest.map(|nearest| path.key(nearest).path());
+                self.wrong.extend(meant_path);
                 meant.extend(guess.nearest);
-                self.report(entry.key_place, &path, guess.message);
+                self.report(entry.key_place, &key_path, guess.message);
                 continue;
             };
             if entry.is_given() {
-                let value = self.value(&entry.node, entry.key_place, schema, &path);
+                let value = self.value(&entry.node, entry.key_place, schema, &key_path);
                 table.extend(value.map(|value| (entry.key.clone(), value)));
             }
         }

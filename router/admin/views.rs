@@ -16,7 +16,7 @@ use super::changes::Name;
 use super::guard::Caller;
 use super::targets::{self, Target};
 use super::{Admin, Phase, Problem, Shared, tagged};
-use crate::control::{Standing, in_file_order};
+use crate::control::{DiscoveryView, Standing, in_file_order};
 use crate::journal::Entry;
 use crate::state::Touch;
 
@@ -128,6 +128,8 @@ pub(super) struct PoolView {
     deregistered: usize,
     /// Targets that are not healthy, the first ten.
     pub(super) out: Vec<Target>,
+    /// How it finds its targets, and how that goes; `null` when the file lists them.
+    pub(super) discovery: Option<DiscoveryView>,
 }
 
 /// Whether the process lives.
@@ -181,6 +183,8 @@ pub(super) fn status_of(admin: &Admin) -> Status {
 fn warnings(admin: &Admin, standing: &Standing) -> Vec<String> {
     let mut warnings = standing.warnings();
     for pool in &standing.structure.pools {
+        let found = admin.control.house().discovery(&pool.name);
+        warnings.extend(found.and_then(|found| found.warning(&pool.name)));
         let health = admin.control.house().health(&pool.name);
         if health.is_some_and(|health| health.healthy == 0) {
             let consequence = consequence(standing, &pool.name);
@@ -333,6 +337,7 @@ fn pools(admin: &Admin, standing: &Standing) -> Vec<PoolView> {
                 registered: edits.map_or(0, |edits| edits.registered.len()),
                 deregistered: edits.map_or(0, |edits| edits.deregistered.len()),
                 out: targets::out(admin, standing, &pool.name),
+                discovery: admin.control.house().discovery(&pool.name),
             }
         })
         .collect()

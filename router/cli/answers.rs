@@ -78,6 +78,7 @@ pub(super) struct Pool {
     pub(super) total: Option<u64>,
     pub(super) deregistered: u64,
     pub(super) out: Vec<Target>,
+    pub(super) discovery: Option<Discovery>,
 }
 
 /// A target of `GET /api/v1/pools/{name}/targets`.
@@ -101,6 +102,16 @@ pub(super) struct Target {
 pub(super) struct TargetChange {
     pub(super) actor: String,
     pub(super) reason: Option<String>,
+}
+
+/// How a pool finds its targets.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Discovery {
+    pub(super) by: String,
+    pub(super) answered: bool,
+    pub(super) age_s: f64,
+    pub(super) failure: Option<String>,
 }
 
 /// The answer to a change.

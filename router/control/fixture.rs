@@ -14,7 +14,9 @@ use config::snapshot::{Snapshot, Structure, Target};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Control, Health, House, Invalid, Observation, Run, Setup, Share, TargetView};
+use super::{
+    Control, DiscoveryView, Health, House, Invalid, Observation, Run, Setup, Share, TargetView,
+};
 use crate::publish::Publisher;
 use crate::{control, state};
 
@@ -237,6 +239,17 @@ impl House for Fake {
             "ecs" => self.discovery.lock().unwrap().clone(),
             _ => Vec::new(),
         }
+    }
+
+    fn discovery(&self, pool: &str) -> Option<DiscoveryView> {
+        (pool == "ecs").then(|| DiscoveryView {
+            by: "dns web.ecs.internal:8080".into(),
+            targets: 2,
+            answered: true,
+            age_s: 35.0,
+            failure: Some("the name server answers SERVFAIL".into()),
+            failing_s: Some(30.0),
+        })
     }
 
     fn shares(&self, _route: &str) -> Vec<Share> {

@@ -12,7 +12,8 @@ use config::snapshot::{Snapshot, Structure, Target};
 use serde::Serialize;
 use serde_json::Value;
 
-/// The rest of the program. Its functions may block for as long as reading a file takes, no longer.
+/// The rest of the program. Its functions may block for as long as reading a file takes, and `load` for as long as the
+/// first answers about new pools may take.
 pub trait House: Send + Sync + 'static {
     /// Reads and compiles the file.
     fn load(&self) -> Result<Structure, Invalid>;
@@ -32,6 +33,8 @@ pub trait House: Send + Sync + 'static {
     fn targets(&self, pool: &str) -> Option<Vec<TargetView>>;
     /// The targets that discovery names for a pool, deregistered ones too.
     fn discovered(&self, pool: &str) -> Vec<Target>;
+    /// How a pool finds its targets, and how that goes; `None` when the file lists them.
+    fn discovery(&self, pool: &str) -> Option<DiscoveryView>;
     /// Achieved shares of a route, by pool.
     fn shares(&self, route: &str) -> Vec<Share>;
     /// All metrics as Prometheus text.
@@ -78,6 +81,40 @@ pub struct TargetView {
     pub in_flight: u32,
     /// Since when it is in this state, RFC 3339.
     pub since: String,
+}
+
+/// How a pool finds its targets, and how that goes.
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct DiscoveryView {
+    /// As in the file: `dns web.ecs.internal:8080`.
+    pub by: String,
+    /// How many targets it goes on with.
+    pub targets: usize,
+    /// Whether there has been a good answer.
+    pub answered: bool,
+    /// Seconds since the last good answer; since the search began when there was none.
+    pub age_s: f64,
+    /// Why the last try failed; `null` when it did not.
+    pub failure: Option<String>,
+    /// For how many seconds every try has failed; `null` when the last one did not.
+    pub failing_s: Option<f64>,
+}
+
+impl DiscoveryView {
+    /// What an operator who looks at `pool` should be told first.
+    pub fn warning(&self, pool: &str) -> Option<String> {
+        let failure = self.failure.as_ref()?;
+        let failing = self.failing_s.unwrap_or_default();
+        let rest = match (self.targets, self.answered) {
+            (0, _) => "the pool has no discovered target".to_owned(),
+            (n, true) => format!("requests go on to the targets of the last answer ({n})"),
+            (n, false) => format!("requests go on to the targets the pool had before ({n})"),
+        };
+        Some(format!(
+            "pool `{pool}`: {} fails for {failing:.0} s: {failure}; {rest}",
+            self.by
+        ))
+    }
 }
 
 /// Achieved part of one pool, 0 to 1; `None` before anything was measured.

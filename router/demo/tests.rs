@@ -196,7 +196,7 @@ fn ask(target: &str) -> String {
 fn environments_say_who_they_are_and_what_reached_them() {
     let run = |file: &Path| {
         for (name, pool) in model(file).pools.iter() {
-            let config::model::Target::Address(target) = &pool.targets[0] else {
+            let Some([config::model::Target::Address(target)]) = pool.targets.as_deref() else {
                 panic!("an address");
             };
             let answer = ask(target);
@@ -281,9 +281,9 @@ fn a_broken_environment_answers_500() {
         let (told, asked) = std::sync::mpsc::channel();
         stand_in_router(file, told);
         let pools = model(file).pools;
-        let address = |pool: &str| match &pools.get(pool).unwrap().targets[0] {
-            config::model::Target::Address(target) => target.clone(),
-            config::model::Target::Weighted { .. } => panic!("an address"),
+        let address = |pool: &str| match pools.get(pool).unwrap().targets.as_deref() {
+            Some([config::model::Target::Address(target)]) => target.clone(),
+            _ => panic!("an address"),
         };
         let breaks = || ask(&address("ecs")).starts_with("HTTP/1.1 500 ");
         assert!(asked.iter().take(PATIENCE).any(|_| breaks()));

@@ -18,7 +18,10 @@ use serde_json::Value;
 use tokio::sync::broadcast;
 
 use crate::cap::Caps;
-use crate::control::{Control, Health, House, Invalid, Notice, Observation, Share, TargetView};
+use crate::control::{
+    Control, DiscoveryView, Health, House, Invalid, Notice, Observation, Share, TargetView,
+};
+use crate::discovery::{Discovery, Report};
 use crate::evict::Evictions;
 use crate::plane::Shared;
 use crate::pool::{Pools, TargetChange, TargetState, TargetStatus};
@@ -79,6 +82,7 @@ pub(super) struct Home {
     pools: Arc<Pools>,
     caps: Arc<Caps>,
     evictions: Arc<Evictions>,
+    discovery: Discovery,
     shared: Shared,
 }
 
@@ -89,6 +93,7 @@ impl Home {
         pools: Arc<Pools>,
         caps: Arc<Caps>,
         evictions: Arc<Evictions>,
+        discovery: Discovery,
         shared: Shared,
     ) -> Self {
         Self {
@@ -97,6 +102,7 @@ impl Home {
             pools,
             caps,
             evictions,
+            discovery,
             shared,
         }
     }
@@ -105,6 +111,8 @@ impl Home {
 impl House for Home {
     fn load(&self) -> Result<Structure, Invalid> {
         let loaded = load(&self.path).map_err(|problems| invalid(&problems))?;
+        // A pool that is new in the file must have targets when its first request comes.
+        self.discovery.prepare_blocking(&loaded.structure);
         Ok(loaded.structure)
     }
 
@@ -128,10 +136,11 @@ impl House for Home {
     fn applied(&self, structure: &Structure) -> Vec<String> {
         self.pools.align(structure);
         self.caps.align(structure);
-        match self.shared.recorder.reconfigure(structure) {
-            Ok(()) => Vec::new(),
-            Err(error) => vec![format!("access logs stay as they were: {error}")],
+        let mut notes = self.discovery.align(structure);
+        if let Err(error) = self.shared.recorder.reconfigure(structure) {
+            notes.push(format!("access logs stay as they were: {error}"));
         }
+        notes
     }
 
     fn edited(&self, targets: &BTreeMap<String, TargetEdits>) {
@@ -162,6 +171,10 @@ impl House for Home {
         self.pools.discovered(pool)
     }
 
+    fn discovery(&self, pool: &str) -> Option<DiscoveryView> {
+        self.discovery.report(pool).map(found)
+    }
+
     fn shares(&self, route: &str) -> Vec<Share> {
         let shares = self.shared.metrics.shares(route).into_iter();
         let achieved = shares.map(|share| Share {
@@ -173,7 +186,11 @@ impl House for Home {
     }
 
     fn metrics(&self) -> String {
-        self.shared.metrics.gather()
+        let metrics = &self.shared.metrics;
+        let reports = self.discovery.reports();
+        let found = reports.iter().map(|it| (&*it.pool, it.failures, it.age));
+        metrics.discovered(found);
+        metrics.gather()
     }
 
     fn observe(&self, observation: Observation<'_>) {
@@ -216,6 +233,18 @@ fn view(target: &TargetStatus) -> TargetView {
 
 fn rfc3339(time: SystemTime) -> String {
     Timestamp::try_from(time).map_or_else(|_| String::new(), |time| format!("{time:.3}"))
+}
+
+fn found(report: Report) -> DiscoveryView {
+    let (failure, failing) = report.failure.unzip();
+    DiscoveryView {
+        by: report.by,
+        targets: report.targets,
+        answered: report.answered,
+        age_s: report.age.as_secs_f64(),
+        failure,
+        failing_s: failing.map(|failing| failing.as_secs_f64()),
+    }
 }
 
 /// Says once that the last healthy target of `pool` is gone, and once that there is one again.

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::json;
 
-use super::pair;
+use super::{pair, swapped};
+use crate::discovery::{found, list, replace};
 use crate::support::{
-    After, Counts, File, Jar, Kanaria, Load, Stub, get, share_z, sized, strays, volley,
+    After, Counts, File, Jar, Kanaria, Load, Stub, get, share_z, sized, strays, until, volley,
 };
 
 /// One entrance for both pools: the name in DNS is touched once.
@@ -127,6 +128,31 @@ fn field_misoca_8() {
         .admin
         .call("PUT", "/api/v1/routes/web/weights", "", forced);
     assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+/// Above ECS's own swaps of blue and green: ten of them by file at 90:10, 0 errors, the share untouched.
+#[test]
+fn field_misoca_10_by_file() {
+    let ec2 = Stub::start("ec2");
+    let (blue, green) = (Stub::start("blue"), Stub::start("green"));
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ecs.json"), list(&[&blue])).unwrap();
+    let file = found(&ec2, &[], "file = \"ecs.json\"", "ec2 = 90, ecs = 10");
+    let kanaria = Kanaria::start_in(folder, &file);
+    let load = Load::start(kanaria.public, 8, sized(300, 1000));
+    for n in 0..10 {
+        let (old, new) = [(&blue, &green), (&green, &blue)][n % 2];
+        replace(&kanaria, &list(&[new]));
+        let before = new.count();
+        until("the new targets are used", || {
+            (new.count() > before).then_some(())
+        });
+        load.pass(20);
+        let seen = old.count();
+        load.pass(sized(100, 2000));
+        assert_eq!(old.count(), seen, "swap {n}: the old targets get no more");
+    }
+    swapped(&load.stop(), "ten swaps by file");
 }
 
 /// Per-request shares and stable users at 1 %, every minute of the run.

@@ -157,11 +157,11 @@ impl Pool {
             .iter()
             .map(|address| format!("\"{address}\""))
             .collect();
-        format!(
-            "[pools.{}]\ntargets = [{}]\n{}\n",
-            self.name,
-            targets.join(", "),
-            self.keys
-        )
+        // A pool without targets finds them, as its keys say.
+        let targets = match targets.as_slice() {
+            [] => String::new(),
+            targets => format!("targets = [{}]\n", targets.join(", ")),
+        };
+        format!("[pools.{}]\n{targets}{}\n", self.name, self.keys)
     }
 }

@@ -68,6 +68,19 @@ impl Stub {
         act: impl Fn(&mut Exchange<'_>) -> io::Result<After> + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        Self::on(listener, name, act)
+    }
+
+    /// One that answers 200 with its name, on a socket of your own.
+    pub(crate) fn listen(listener: TcpListener, name: &'static str) -> Self {
+        Self::on(listener, name, |exchange| exchange.plain())
+    }
+
+    fn on(
+        listener: TcpListener,
+        name: &'static str,
+        act: impl Fn(&mut Exchange<'_>) -> io::Result<After> + Send + Sync + 'static,
+    ) -> Self {
         let stub = Self {
             name,
             address: listener.local_addr().expect("bound above"),

@@ -1,8 +1,8 @@
 //! What the settings of one pool mean together.
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
 
+use crate::discovery;
 use crate::health::Check;
 use crate::model::{Ejection, Pool, Target};
 use crate::problem::{Fault, Path};
@@ -15,7 +15,7 @@ pub(super) fn check(name: &str, pool: &Pool, path: &Path, faults: &mut Vec<Fault
     if let Some(message) = super::name(name) {
         faults.push(path.fault(message));
     }
-    targets(&pool.targets, &path.key("targets"), faults);
+    membership(pool, path, faults);
     let timeouts: &[(&str, Duration)] = &[
         ("connect_timeout", pool.connect_timeout),
         ("response_timeout", pool.response_timeout),
@@ -59,6 +59,58 @@ fn ejection(ejection: &Ejection, path: &Path, faults: &mut Vec<Fault>) {
     }
 }
 
+/// A pool learns of its targets in one way.
+fn membership(pool: &Pool, path: &Path, faults: &mut Vec<Fault>) {
+    let ways = [
+        ("targets", pool.targets.is_some()),
+        ("dns", pool.dns.is_some()),
+        ("srv", pool.srv.is_some()),
+        ("file", pool.file.is_some()),
+    ];
+    let mut given = ways.iter().filter(|(_, is_given)| *is_given);
+    match given.next() {
+        None => {
+            let message = "a pool needs `targets`, as [\"127.0.0.1:3001\"], or `dns`, `srv` or `file` to find them";
+            faults.push(path.fault(message));
+        }
+        Some((first, _)) => {
+            let more = given.map(|(key, _)| {
+                let message = format!("the pool has `{first}` already; it takes one of `targets`, `dns`, `srv` and `file`");
+                path.key(key).fault(message)
+            });
+            faults.extend(more);
+        }
+    }
+    if let Some(given) = &pool.targets {
+        targets(given, &path.key("targets"), faults);
+    }
+    discovery(pool, path, faults);
+}
+
+fn discovery(pool: &Pool, path: &Path, faults: &mut Vec<Fault>) {
+    let dns = pool.dns.as_ref().map(|text| discovery::dns(text).map(drop));
+    let srv = pool.srv.as_ref().map(|text| discovery::srv(text));
+    for (key, outcome) in [("dns", dns), ("srv", srv)] {
+        if let Some(Err(message)) = outcome {
+            faults.push(path.key(key).fault(message));
+        }
+    }
+    if pool
+        .file
+        .as_ref()
+        .is_some_and(|file| file.as_os_str().is_empty())
+    {
+        faults.push(path.key("file").fault("a path must not be empty"));
+    }
+    if pool.dns_refresh < discovery::SHORTEST_REFRESH {
+        let message = format!(
+            "must be at least {}: a name server is not asked more often",
+            discovery::SHORTEST_REFRESH
+        );
+        faults.push(path.key("dns_refresh").fault(message));
+    }
+}
+
 fn targets(targets: &[Target], path: &Path, faults: &mut Vec<Fault>) {
     if targets.is_empty() {
         faults.push(path.fault("a pool needs at least one target, as [\"127.0.0.1:3001\"]"));
@@ -70,7 +122,7 @@ fn targets(targets: &[Target], path: &Path, faults: &mut Vec<Fault>) {
             Target::Address(text) => (text, path),
             Target::Weighted { address, .. } => (address, path.key("address")),
         };
-        match target_address(text) {
+        match discovery::target(text) {
             Err(message) => faults.push(path.fault(message)),
             Ok(address) if !known.insert(address) => {
                 let message =
@@ -80,24 +132,4 @@ fn targets(targets: &[Target], path: &Path, faults: &mut Vec<Fault>) {
             Ok(_) => {}
         }
     }
-}
-
-pub(crate) fn target_address(text: &str) -> Result<SocketAddr, String> {
-    let address = super::address(text).map_err(|message| match text.rsplit_once(':') {
-        Some((host, port)) if is_host_name(host) && port.parse::<u16>().is_ok() => {
-            format!(
-                "{text:?} is a host name; `targets` takes IP addresses with port, as 10.0.0.1:8080"
-            )
-        }
-        _ => message,
-    })?;
-    if address.port() == 0 {
-        return Err(format!("{text:?} has port 0, to which nothing can connect"));
-    }
-    Ok(address)
-}
-
-fn is_host_name(host: &str) -> bool {
-    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
-    host.chars().any(|c| c.is_ascii_alphabetic()) && host.chars().all(is_allowed)
 }

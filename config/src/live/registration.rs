@@ -45,7 +45,7 @@ impl Registration {
 
 /// The address of a target, `10.0.0.1:8080` or `[2001:db8::1]:8080`. The error says what is wrong with `text`.
 pub fn target_address(text: &str) -> Result<SocketAddr, String> {
-    crate::check::target_address(text)
+    crate::discovery::target(text)
 }
 
 /// What is known of a pool when its targets are to be changed, besides the edits before.

@@ -12,8 +12,25 @@ use crate::units::{Duration, Term};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Pool {
-    /// Addresses of the targets, `"127.0.0.1:3001"` or `{ address = "127.0.0.1:3002", weight = 2 }`.
-    pub targets: Vec<Target>,
+    /// Addresses of the targets, `"127.0.0.1:3001"` or `{ address = "127.0.0.1:3002", weight = 2 }`. A pool has one of `targets`, `dns`,
+    /// `srv` and `file`.
+    #[serde(default)]
+    pub targets: Option<Vec<Target>>,
+    /// Host name and port, `"web.ecs.internal:8080"`: each of its IPv4 and IPv6 addresses is a target. The name is looked up and sent
+    /// nowhere: requests keep their host, and `tls.sni` and `health_check.host` mean what they mean without it.
+    #[serde(default)]
+    pub dns: Option<String>,
+    /// Name of SRV records, `"_web._tcp.ecs.internal"`: they say names, ports and weights of the targets; only those of the lowest
+    /// priority are used.
+    #[serde(default)]
+    pub srv: Option<String>,
+    /// File with the targets, in the JSON of a Prometheus `file_sd`: `[{ "targets": ["10.0.0.1:8080"], "labels": { "weight": "2" } }]`.
+    /// It is watched; replace it by a rename.
+    #[serde(default)]
+    pub file: Option<PathBuf>,
+    /// `dns` and `srv` are looked up at least this often, and sooner when a record lives shorter; at least `1s`.
+    #[serde(default = "default::dns_refresh")]
+    pub dns_refresh: Duration,
     /// How the next target is picked.
     #[serde(default)]
     pub balance: Balance,
@@ -207,6 +224,9 @@ mod default {
 
     pub(super) fn weight() -> u32 {
         1
+    }
+    pub(super) fn dns_refresh() -> Duration {
+        Duration::seconds(5)
     }
     pub(super) fn connect_timeout() -> Duration {
         Duration::seconds(3)

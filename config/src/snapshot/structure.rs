@@ -44,6 +44,7 @@ impl Structure {
             server: config.server.clone(),
             admin: config.admin.clone(),
             listeners: listeners(config),
+            resolver: config.resolver.clone(),
             pools: pools(config),
             index: index(&routes),
             routes,
@@ -91,7 +92,7 @@ fn pools(config: &Config) -> Vec<Pool> {
         id,
         name: name.into(),
         value: value(name),
-        targets: pool.targets.iter().filter_map(target).collect(),
+        targets: pool.targets.iter().flatten().filter_map(target).collect(),
         check: check(pool),
         settings: Arc::new(pool.clone()),
     });

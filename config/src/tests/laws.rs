@@ -42,6 +42,9 @@ const PIECES: &[&str] = &[
     "[[routes.flags]]\n",
     "[partitions.hosts]\n",
     "targets = ",
+    "dns = ",
+    "srv = ",
+    "file = ",
     "weights = ",
     "name = ",
     "stable = ",
@@ -229,7 +232,8 @@ prop_compose! {
 
 prop_compose! {
     fn pool()(
-        targets in vec((text(), option::of(1..=1000u32)), 0..3),
+        targets in option::of(vec((text(), option::of(1..=1000u32)), 0..3)),
+        found in (option::of(text()), option::of(text()), option::of(text())),
         check in option::of((text(), 1..100u32, option::of(1..=u16::MAX))),
         tls in option::of((option::of(text()), any::<bool>())),
         retries in 0..=10u8,
@@ -246,7 +250,8 @@ prop_compose! {
             method: None, user_agent: None, grpc_service: None, grpc_status: None, port, tls: Some(true), path: Some(path),
         });
         Pool {
-            targets: targets.into_iter().map(target).collect(), balance: Balance::Random, http2: true,
+            targets: targets.map(|targets| targets.into_iter().map(target).collect()),
+            dns: found.0, srv: found.1, file: found.2.map(Into::into), dns_refresh: Duration::seconds(7), balance: Balance::Random, http2: true,
             tls: tls.map(|(sni, verify)| PoolTls { sni, verify, ca: Some("ca.pem".into()) }),
             connect_timeout: Duration::seconds(1), response_timeout: Duration::seconds(61),
             idle_timeout: Duration(std::time::Duration::from_millis(idle.into())), upgraded_idle: Duration::seconds(3),

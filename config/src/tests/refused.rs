@@ -59,6 +59,11 @@ fn values_of_the_wrong_form_are_refused() {
 }
 
 #[test]
+fn ways_to_targets_that_lead_nowhere_are_refused() {
+    check(include_str!("refused/discovery.txt"));
+}
+
+#[test]
 fn settings_that_cannot_work_are_refused() {
     check(include_str!("refused/settings.txt"));
 }

@@ -49,9 +49,16 @@ async fn the_status_tells_revision_routes_and_pools() {
     assert_eq!(status["durable"], true);
     assert_eq!(status["config_digest"].as_str().unwrap().len(), 12);
     assert_eq!(status["routes"][0]["name"], "blogs");
+    let warning = status["warnings"][0].as_str().unwrap();
+    assert!(
+        warning.contains("`ecs`: dns web.ecs.internal:8080 fails for 30 s"),
+        "{warning}"
+    );
     assert_eq!(
         status["pools"][0],
-        json!({ "name": "ec2", "healthy": 2, "total": 2, "registered": 0, "deregistered": 0, "out": [] })
+        json!({
+            "name": "ec2", "healthy": 2, "total": 2, "registered": 0, "deregistered": 0, "out": [], "discovery": null,
+        })
     );
 }
 

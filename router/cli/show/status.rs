@@ -3,11 +3,11 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::answers::{Cap, Pool, Route, Status, share_of};
+use super::super::answers::{Cap, Discovery, Pool, Route, Status, share_of};
 use super::super::execute::Surroundings;
 use super::super::offline::{command, pretty};
 use super::super::table::{Table, cut};
-use super::super::words::{clean, count, moment, quoted, share, since};
+use super::super::words::{clean, count, duration, moment, quoted, share, since};
 use super::{BOLD, GREEN, RED, YELLOW, paint};
 
 /// `kanaria status`.
@@ -83,6 +83,12 @@ fn one(route: &Route, pools: &[Pool], surroundings: &Surroundings) -> String {
     }
     let mut text = format!("{}\n", headline(route, surroundings));
     text.push_str(&table.print(surroundings.width));
+    for (name, _) in route.weights.iter() {
+        text.push_str(&found(
+            pools.iter().find(|pool| pool.name == name),
+            surroundings,
+        ));
+    }
     if let Some(cap) = &route.cap {
         text.push_str(&format!("{}\n", capped(cap)));
     }
@@ -159,6 +165,35 @@ fn set_by(route: &Route, surroundings: &Surroundings) -> String {
     text
 }
 
+/// How a pool finds its targets and how old that is: a line, or nothing when the file lists them.
+fn found(pool: Option<&Pool>, surroundings: &Surroundings) -> String {
+    let Some((pool, found)) = pool.and_then(|pool| Some((pool, pool.discovery.as_ref()?))) else {
+        return String::new();
+    };
+    let Discovery {
+        answered,
+        age_s,
+        failure,
+        ..
+    } = found;
+    let (name, by, age) = (clean(&pool.name), clean(&found.by), duration(*age_s as i64));
+    let line = match (failure, answered) {
+        (None, true) => format!("  {name} is found by {by}, {age} ago"),
+        (None, false) => format!("  {name} is looked for by {by}, for {age}"),
+        (Some(why), true) => format!("  {name} was found by {by} {age} ago: now {}", clean(why)),
+        (Some(why), false) => format!("  {name} is not found by {by}: {}", clean(why)),
+    };
+    let line = match surroundings.width {
+        Some(width) => cut(&line, width),
+        None => line,
+    };
+    let line = match failure {
+        Some(_) => paint(&line, YELLOW, surroundings),
+        None => line,
+    };
+    format!("{line}\n")
+}
+
 fn healthy(pool: Option<&Pool>) -> String {
     match pool {
         Some(Pool {
@@ -195,7 +230,7 @@ fn others(status: &Status, surroundings: &Surroundings) -> String {
     let title = paint(&title, BOLD, surroundings);
     let mut text = format!("\n{title}\n{}", table.print(surroundings.width));
     let unnamed = status.pools.iter().filter(|pool| !named(pool));
-    text.extend(unnamed.map(|pool| out(pool, surroundings)));
+    text.extend(unnamed.map(|pool| found(Some(pool), surroundings) + &out(pool, surroundings)));
     text
 }
 

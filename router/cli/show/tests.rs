@@ -49,10 +49,16 @@ fn status() -> Value {
             {"name": "ecs", "healthy": 0, "total": 2, "out": [
                 {"address": "10.0.0.1:80", "state": "unhealthy", "reason": "Target.ResponseCodeMismatch", "description": "503, expected 200"},
                 {"address": "10.0.0.2:80", "state": "initial", "reason": "Elb.InitialHealthChecking", "description": null},
-            ]},
+            ], "discovery": {
+                "by": "dns web.ecs.internal:8080", "targets": 2, "answered": true, "age_s": 305.2,
+                "failure": "the name server answers SERVFAIL", "failing_s": 300.1,
+            }},
             {"name": "preview", "healthy": 0, "total": 1, "out": [
                 {"address": "10.0.0.3:80", "state": "unhealthy", "reason": "Target.FailedHealthChecks", "description": "connection refused"},
-            ]},
+            ], "discovery": {
+                "by": "file preview.json", "targets": 1, "answered": true, "age_s": 0.4,
+                "failure": null, "failing_s": null,
+            }},
         ],
     })
 }
