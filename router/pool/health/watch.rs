@@ -43,7 +43,9 @@ impl Watch {
         let after = streak.next(target.health(), result);
         target.describe(seen.filter(|_| !after.up()));
         let now = self.shared.clock.at(now);
-        let is_news = after != target.health() || (after.up() && target.ejected(now));
+        // A check that failed says nothing good, even if the target stays healthy until the next one fails too.
+        let answers = result.up() && after.up();
+        let is_news = after != target.health() || (answers && target.ejected(now));
         // The pool of today: a reload may have shaped it anew while the target answered.
         if is_news && let Some(pool) = self.pools.pool(&self.pool) {
             pool.checked(target, after, now);
