@@ -187,7 +187,10 @@ fn field_stores_10() {
     assert_eq!(failed, 0);
     // One more may be on its way at either end.
     assert!(most <= 2 * RATE + 1, "{most}");
-    assert!(arrivals.len() <= all + 1 && arrivals.len() >= all * 9 / 10);
+    assert!(arrivals.len() <= all + 1);
+    // A machine that is too busy for the rate offers less than the cap lets through.
+    let least = all.min(offered as usize) * 4 / 5;
+    assert!(arrivals.len() >= least, "{least}");
     let log = kanaria.log_of(shots.len());
     let over = log.iter().filter(|line| line["reason"] == "cap").count();
     assert!(log.iter().all(|line| line["reason"] != "failover"));
