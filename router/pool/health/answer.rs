@@ -85,7 +85,7 @@ fn framing(fields: &[Header<'_>]) -> Result<Framing, Failed> {
         let named = move |field: &&Header<'_>| field.name.eq_ignore_ascii_case(name);
         fields.iter().filter(named).map(|field| field.value)
     };
-    if let Some(codings) = all("transfer-encoding").last() {
+    if let Some(codings) = all("transfer-encoding").next_back() {
         let last = codings.rsplit(|&byte| byte == b',').next();
         let is_chunked =
             last.is_some_and(|last| last.trim_ascii().eq_ignore_ascii_case(b"chunked"));
