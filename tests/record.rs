@@ -384,7 +384,11 @@ fn every_metric_is_documented_and_every_documented_one_exists() {
     let (ec2, ecs) = pair();
     let file = File::split(&ec2, &ecs, "ec2 = 50, ecs = 50");
     let check = "health_check = { path = \"/healthz\" }";
-    let kanaria = Kanaria::start(&file.pool_keys("ecs", check));
+    let found = "[pools.found]\nfile = \"found.json\"";
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("found.json"), "[]").unwrap();
+    let file = file.pool_keys("ecs", check).after(found);
+    let kanaria = Kanaria::start_in(folder, &file);
     volley(kanaria.public, 50, 2, |_| get("/", ""));
     ecs.die();
     volley(kanaria.public, 50, 2, |_| get("/", ""));
