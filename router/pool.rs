@@ -187,7 +187,7 @@ impl Pool {
     }
 
     /// The members of this moment. Who is eligible is looked up anew when that is due, by one request at a time: it
-    /// takes some 50 ns a target and the one allocation on the path of a request; the others go on with what they have.
+    /// looks at every target, and is the one allocation on the path of a request; the others go on with what they have.
     fn members_at(&self, now: u64) -> Guard<Arc<Members>> {
         let members = self.members.load();
         let version = self.shared.version();

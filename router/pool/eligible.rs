@@ -19,7 +19,7 @@ pub(super) struct Eligible {
     patience: u64,
 }
 
-/// Making one costs some 50 ns a target; a microsecond a target in between keeps that below a tenth of one core, however
+/// Making one looks at every target; a microsecond a target in between bounds what that takes of one core, however
 /// many targets come and go at once.
 const PATIENCE_EACH: u64 = 1;
 

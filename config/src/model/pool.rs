@@ -43,7 +43,7 @@ pub struct Pool {
     /// Establishing a connection.
     #[serde(default = "default::connect_timeout")]
     pub connect_timeout: Duration,
-    /// To the first byte of the response, and between two reads of it.
+    /// To the first byte of the response, and between two reads of it; without a request body the whole head must come in it.
     #[serde(default = "default::response_timeout")]
     pub response_timeout: Duration,
     /// A kept connection without a request; keep it below the target's own.
