@@ -110,7 +110,11 @@ impl Evictions {
     }
 
     fn weighted(&self, snapshot: &Snapshot) -> HashMap<Arc<str>, Arc<Pool>> {
-        let weights = snapshot.splits.iter().flat_map(|split| &split.weights);
+        let weights = snapshot
+            .splits
+            .iter()
+            .flatten()
+            .flat_map(|split| &split.weights);
         let weighted = weights.filter(|(_, weight)| *weight > 0);
         let names = weighted.map(|(id, _)| &snapshot.pool(*id).name);
         let pools = names.filter_map(|name| Some((Arc::clone(name), self.pools.pool(name)?)));

@@ -8,6 +8,7 @@ pub mod refuse;
 
 pub mod proxy;
 
+pub mod action;
 pub mod cap;
 pub mod entropy;
 pub mod forward;

@@ -6,6 +6,7 @@ mod authority;
 mod exchange;
 mod failure;
 mod head;
+mod rules;
 mod tunnel;
 mod upstream;
 
@@ -24,7 +25,7 @@ use authority::Authorities;
 pub use exchange::Exchange;
 
 use crate::publish::Publisher;
-use crate::record::{Cause, Recorder};
+use crate::record::Recorder;
 
 /// Serves requests by the snapshots of `publisher`, and writes each one down.
 pub struct Proxy {
@@ -73,10 +74,10 @@ impl ProxyHttp for Proxy {
         exchange: &mut Box<Exchange>,
     ) -> Result<bool> {
         exchange.decide(session);
-        if exchange.journey.is_some() {
+        if exchange.forwards() {
             return Ok(false);
         }
-        exchange.refuse(session, Cause::NoRoute).await?;
+        exchange.answer(session).await?;
         Ok(true)
     }
 

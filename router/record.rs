@@ -190,6 +190,10 @@ pub enum Cause {
     Internal,
     /// No route matched: 404.
     NoRoute,
+    /// A rewrite made an address that cannot be sent: 500.
+    RewriteFailed,
+    /// The address of a redirect is longer than 8 KiB: 507.
+    RedirectTooLong,
     /// The pool has no healthy target: 503.
     NoTarget,
     /// The pool has as many requests as it may: 503.
@@ -229,7 +233,7 @@ pub enum Blame {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::BadRequest,
         Self::BodyTooLarge,
         Self::BodyTimeout,
@@ -244,6 +248,8 @@ impl Cause {
         Self::VersionMismatch,
         Self::Internal,
         Self::NoRoute,
+        Self::RewriteFailed,
+        Self::RedirectTooLong,
         Self::NoTarget,
         Self::PoolFull,
         Self::Deregistered,
@@ -275,6 +281,8 @@ impl Cause {
             Self::VersionNotSupported => "version_not_supported",
             Self::Internal => "internal",
             Self::NoRoute => "no_route",
+            Self::RewriteFailed => "rewrite_failed",
+            Self::RedirectTooLong => "redirect_too_long",
             Self::NoTarget => "no_target",
             Self::PoolFull => "pool_full",
             Self::Deregistered => "deregistered",
@@ -307,6 +315,8 @@ impl Cause {
             | Self::VersionNotSupported => Blame::Client,
             Self::Internal
             | Self::NoRoute
+            | Self::RewriteFailed
+            | Self::RedirectTooLong
             | Self::NoTarget
             | Self::PoolFull
             | Self::Deregistered
@@ -336,8 +346,9 @@ impl Cause {
             Self::UriTooLong => 414,
             Self::VersionMismatch => 464,
             Self::VersionNotSupported => 505,
-            Self::Internal => 500,
+            Self::Internal | Self::RewriteFailed => 500,
             Self::NoRoute => 404,
+            Self::RedirectTooLong => 507,
             Self::NoTarget | Self::PoolFull | Self::Evicted | Self::Shutdown => 503,
             Self::ConnectFailed | Self::TargetClosed | Self::BadResponse | Self::Deregistered => {
                 502

@@ -2,9 +2,9 @@
 //!
 //! It reads and finds; what the texts mean is the business of crate `config`. It watches nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use config::load::{Loaded, Main, Text};
@@ -15,6 +15,9 @@ use rustls::pki_types::pem::PemObject;
 
 /// More than any configuration needs, and little enough to read by mistake.
 const LARGEST: u64 = 64 << 20;
+
+/// The longest fixed answer: it is kept in memory, and sent again and again.
+const LARGEST_BODY: u64 = 1 << 20;
 
 /// Reads the file at `path` and the files it includes.
 ///
@@ -64,6 +67,50 @@ pub fn anchor(config: &mut Config, file: &Path) {
     for log in files {
         log.path = shown(&folder.join(&log.path));
     }
+}
+
+/// The content of each `body_file`, by the position of its route.
+///
+/// # Errors
+/// Files that cannot be read, or are longer than a body may be.
+pub fn bodies(config: &Config, file: &Path) -> Result<BTreeMap<usize, Vec<u8>>, Vec<Fault>> {
+    let routes = problem::Path::default().key("routes");
+    let (mut bodies, mut faults) = (BTreeMap::new(), Vec::new());
+    for (position, route) in config.routes.iter().enumerate() {
+        let Some(respond) = &route.respond else {
+            continue;
+        };
+        let Some(path) = respond.body_file.as_ref().map(|it| folder(file).join(it)) else {
+            continue;
+        };
+        match body(&path) {
+            Ok(body) => drop(bodies.insert(position, body)),
+            Err(message) => {
+                let key = routes.index(position).key("respond").key("body_file");
+                faults.push(key.fault(format!("`{}`: {message}", path.display())));
+            }
+        }
+    }
+    if faults.is_empty() {
+        Ok(bodies)
+    } else {
+        Err(faults)
+    }
+}
+
+/// Reads one byte more than is allowed, so that a file that grows is no way around the bound.
+fn body(path: &Path) -> Result<Vec<u8>, String> {
+    let file = fs::File::open(path).map_err(|error| reason(&error))?;
+    if file.metadata().is_ok_and(|about| about.is_dir()) {
+        return Err("this is a folder, not a file".into());
+    }
+    let mut body = Vec::new();
+    let read = file.take(LARGEST_BODY + 1).read_to_end(&mut body);
+    read.map_err(|error| reason(&error))?;
+    if body.len() as u64 > LARGEST_BODY {
+        return Err("this file is larger than 1 MiB".into());
+    }
+    Ok(body)
 }
 
 /// Files of `pools.*.tls.ca` that hold no certificate.

@@ -102,6 +102,7 @@ pub(crate) fn record() -> Record {
         attempts: 1,
         decision: Some(Decision {
             partition: PartitionId(1),
+            route: Some(RouteId(0)),
             choice: Some(choice(1, Reason::Weight, Some(123))),
         }),
         switched_from: None,
@@ -113,7 +114,6 @@ pub(crate) fn record() -> Record {
 /// The route `blogs` with the pool at `pool`.
 pub(crate) fn choice(pool: u16, reason: Reason, bucket: Option<u16>) -> Choice {
     Choice {
-        route: RouteId(0),
         pool: PoolId(pool),
         reason,
         flag: None,
@@ -128,6 +128,7 @@ pub(crate) fn served(pool: u16, reason: Reason, bucket: u16) -> Record {
     Record {
         decision: Some(Decision {
             partition: PartitionId(1),
+            route: Some(RouteId(0)),
             choice: Some(choice(pool, reason, Some(bucket))),
         }),
         ..record()

@@ -10,6 +10,10 @@ mod harness;
 
 // Where requests go: shares, weights, flags, partitions, conditions, failover.
 mod route;
+// Routes that answer by themselves: redirects, fixed answers.
+mod action;
+// Conditions and actions of an ALB, case by case.
+mod conformance;
 // Who stays where: the cookie, clients with jars, keys.
 mod sticky;
 // What a target sees of a request and a client of an answer.

@@ -17,7 +17,7 @@ mod wire;
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub(crate) use client::{Client, get, request};
+pub(crate) use client::{Answer, Client, get, request};
 pub(crate) use dns::{Dns, Mood};
 pub(crate) use file::File;
 pub(crate) use jar::Jar;

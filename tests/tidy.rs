@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 /// Whom a module of the router may name, besides itself and `config`; `run`, `plane`, `accept` and the command line
 /// put the parts together and are free to name them.
-const MAY: [(&str, &[&str]); 19] = [
+const MAY: [(&str, &[&str]); 20] = [
     ("access_log", &["metrics", "record"]),
+    ("action", &["record", "respond"]),
     ("admin", &["control", "journal", "state"]),
     ("cap", &[]),
     ("control", &["journal", "publish", "state"]),
@@ -25,6 +26,7 @@ const MAY: [(&str, &[&str]); 19] = [
         "proxy",
         &[
             "accept",
+            "action",
             "entropy",
             "forward",
             "forwarded",
@@ -33,7 +35,6 @@ const MAY: [(&str, &[&str]); 19] = [
             "publish",
             "record",
             "request_id",
-            "respond",
             "stamp",
         ],
     ),
@@ -45,7 +46,8 @@ const MAY: [(&str, &[&str]); 19] = [
 ];
 
 /// Policies of the request path: plain values and header bytes, never pingora's types.
-const POLICIES: [&str; 12] = [
+const POLICIES: [&str; 13] = [
+    "action",
     "cap",
     "hygiene",
     "identify",

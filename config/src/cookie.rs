@@ -2,6 +2,8 @@
 //!
 //! Pairs are separated by `;` alone, as RFC 6265 section 5.4 sends them; quotes mean nothing. Values are never decoded.
 
+pub mod rules;
+
 use http::header::COOKIE;
 
 use crate::facts::Fields;

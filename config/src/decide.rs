@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use http::HeaderName;
 
+use crate::action::{Action, Forward};
 use crate::bucket::{BucketKey, Place};
 use crate::cookie;
 use crate::decision::{Choice, Decision, Reason, Sticky};
@@ -48,29 +49,36 @@ pub(crate) fn decide(snapshot: &Snapshot, facts: &Facts<'_>) -> Decision {
     };
     let matches = |id: RouteId| snapshot.route(id).takes(&request);
     let route = structure.index.first(&request, matches);
-    let choice = route.map(|id| choose(snapshot, snapshot.route(id), facts));
-    Decision { partition, choice }
+    let choice = route.and_then(|id| choose(snapshot, snapshot.route(id), facts));
+    Decision {
+        partition,
+        route,
+        choice,
+    }
 }
 
 /// The order of precedence. A flagged client gets its place too, so that it has one when the flag goes.
-fn choose(snapshot: &Snapshot, route: &Route, facts: &Facts<'_>) -> Choice {
-    let split = snapshot.split(route.id);
-    let key = snapshot.bucket_key(route.cohort);
-    let standing = stand(route, split, key, facts);
-    let (reason, pool, flag) = by_flag(route, facts).unwrap_or_else(|| by_weight(split, standing));
-    Choice {
-        route: route.id,
+fn choose(snapshot: &Snapshot, route: &Route, facts: &Facts<'_>) -> Option<Choice> {
+    let Action::Forward(forward) = &route.action else {
+        return None;
+    };
+    let split = snapshot.split(route.id)?;
+    let key = snapshot.bucket_key(forward.cohort);
+    let standing = stand(route, forward, split, key, facts);
+    let (reason, pool, flag) =
+        by_flag(forward, facts).unwrap_or_else(|| by_weight(split, standing));
+    Some(Choice {
         pool,
         reason,
         flag,
         bucket: standing.bucket,
         sticky: standing.sticky,
         new_id: standing.new_id,
-    }
+    })
 }
 
-fn by_flag(route: &Route, facts: &Facts<'_>) -> Option<(Reason, PoolId, Option<FlagId>)> {
-    let (id, flag) = flag::first(&route.flags, facts)?;
+fn by_flag(forward: &Forward, facts: &Facts<'_>) -> Option<(Reason, PoolId, Option<FlagId>)> {
+    let (id, flag) = flag::first(&forward.flags, facts)?;
     Some((Reason::Flag, flag.pool, Some(id)))
 }
 
@@ -82,20 +90,26 @@ fn by_weight(split: &Split, standing: Standing) -> (Reason, PoolId, Option<FlagI
 
 /// The id of a client: in our cookie, else in a key of the route, else fresh. Who is known by a key gets no cookie:
 /// the key goes on placing it, on every device that shares it.
-fn stand(route: &Route, split: &Split, key: &BucketKey, facts: &Facts<'_>) -> Standing {
+fn stand(
+    route: &Route,
+    forward: &Forward,
+    split: &Split,
+    key: &BucketKey,
+    facts: &Facts<'_>,
+) -> Standing {
     let settings = &route.settings.sticky;
     if settings.mode == StickyMode::Off {
-        return afresh(route, split, key, facts);
+        return afresh(route.id, forward, split, key, facts);
     }
     let claim = id::claim(facts.fields, &settings.cookie);
     let known = match claim {
         Claim::Valid(id) => Some(key.place(&id)),
-        Claim::Absent | Claim::Invalid => by_key(&route.keys, key, facts),
+        Claim::Absent | Claim::Invalid => by_key(&forward.keys, key, facts),
     };
     if let Some(place) = known {
         return Standing::known(place);
     }
-    if !route.divides() {
+    if !forward.divides() {
         return Standing::NONE;
     }
     let id = facts.fresh.id(route.id, split, key);
@@ -111,11 +125,17 @@ fn stand(route: &Route, split: &Split, key: &BucketKey, facts: &Facts<'_>) -> St
 }
 
 /// Without stickiness each request is a new client, which is told nothing.
-fn afresh(route: &Route, split: &Split, key: &BucketKey, facts: &Facts<'_>) -> Standing {
-    if !route.divides() {
+fn afresh(
+    route: RouteId,
+    forward: &Forward,
+    split: &Split,
+    key: &BucketKey,
+    facts: &Facts<'_>,
+) -> Standing {
+    if !forward.divides() {
         return Standing::NONE;
     }
-    let id = facts.fresh.once(route.id, split, key);
+    let id = facts.fresh.once(route, split, key);
     Standing {
         bucket: Some(key.place(&id).bucket()),
         ..Standing::NONE
@@ -135,14 +155,18 @@ fn by_key(keys: &[Key], bucket_key: &BucketKey, facts: &Facts<'_>) -> Option<Pla
 }
 
 /// The key that places a client which sent no id; `None` when it sent one or has no key.
-pub(crate) fn known_by<'a>(route: &'a Route, facts: &Facts<'_>) -> Option<&'a Key> {
+pub(crate) fn known_by<'a>(
+    route: &Route,
+    forward: &'a Forward,
+    facts: &Facts<'_>,
+) -> Option<&'a Key> {
     if matches!(
         id::claim(facts.fields, &route.settings.sticky.cookie),
         Claim::Valid(_)
     ) {
         return None;
     }
-    route
+    forward
         .keys
         .iter()
         .find(|key| key.visit(facts, &mut |value| !value.is_empty()))

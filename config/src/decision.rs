@@ -7,15 +7,15 @@ use crate::ids::{FlagId, PartitionId, PoolId, RouteId};
 pub struct Decision {
     /// The partition of the request's host.
     pub partition: PartitionId,
-    /// The route taken; `None` when no route matched, which is answered 404.
+    /// The first route that matched; `None` when no route did, which is answered 404.
+    pub route: Option<RouteId>,
+    /// The pool chosen in it; `None` when it answers by itself.
     pub choice: Option<Choice>,
 }
 
-/// A matched route and the pool chosen in it.
+/// The pool chosen in a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// The first route that matched.
-    pub route: RouteId,
     /// The pool the request goes to.
     pub pool: PoolId,
     /// Why this pool.

@@ -31,7 +31,16 @@ struct Meaning<'a> {
 /// a digest is shown to everybody.
 pub fn digest(config: &Config) -> String {
     let meaning = serde_json::to_vec(&Meaning::of(config)).unwrap_or_default();
-    let hash = Sha256::digest(meaning);
+    short(Sha256::digest(meaning).as_slice())
+}
+
+/// The digest of what `digest` is of, and a further text that belongs to it.
+pub fn with(digest: &str, text: &[u8]) -> String {
+    let hash = Sha256::new().chain_update(digest).chain_update(text);
+    short(hash.finalize().as_slice())
+}
+
+fn short(hash: &[u8]) -> String {
     hash.iter().take(6).fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex

@@ -4,8 +4,9 @@
 
 use serde::Serialize;
 
+use crate::action::Forward;
 use crate::decide::{self, Key};
-use crate::decision::{Choice, Sticky};
+use crate::decision::{Choice, Decision, Sticky};
 use crate::facts::Facts;
 use crate::ids::{PoolId, RouteId};
 use crate::matching::Request;
@@ -28,7 +29,7 @@ pub struct Explanation {
 /// One step of a decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Step {
-    /// What was asked: `host`, `partition`, `route`, `flag`, `id`, `bucket`, `weight` or `cap`.
+    /// What was asked: `host`, `partition`, `route`, `answer`, `flag`, `id`, `bucket`, `weight`, `cap` or `rewrite`.
     pub name: &'static str,
     /// What was found.
     pub text: String,
@@ -41,6 +42,9 @@ pub struct Outcome {
     pub partition: String,
     /// The route; none is answered 404.
     pub route: Option<String>,
+    /// What the route answers by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
     /// The pool.
     pub pool: Option<String>,
     /// Why this pool.
@@ -68,36 +72,28 @@ pub fn explain(snapshot: &Snapshot, facts: &Facts<'_>) -> Explanation {
     let mut steps = Steps(Vec::new());
     steps.host(&request);
     steps.partition(snapshot, &request);
-    steps.routes(
-        snapshot,
-        &request,
-        decision.choice.map(|choice| choice.route),
-    );
-    if let Some(choice) = &decision.choice {
-        let route = snapshot.route(choice.route);
-        steps.flags(snapshot, route, facts);
-        steps.id(route, facts, choice);
-        steps.bucket(snapshot, route, choice);
-        steps.weight(snapshot, route, choice);
-        steps.cap(snapshot, route, choice);
+    steps.routes(snapshot, &request, decision.route);
+    if let Some(id) = decision.route {
+        steps.action(snapshot, snapshot.route(id), facts, decision.choice);
     }
-    let partition = snapshot.partition_name(decision.partition).to_string();
     Explanation {
         steps: steps.0,
-        decision: Outcome::new(snapshot, partition, decision.choice),
+        decision: Outcome::new(snapshot, &decision),
     }
 }
 
 impl Outcome {
-    fn new(snapshot: &Snapshot, partition: String, choice: Option<Choice>) -> Self {
-        let route = choice.map(|choice| snapshot.route(choice.route));
-        let flag = choice.and_then(|choice| choice.flag);
-        let flag = route
-            .zip(flag)
-            .map(|(route, flag)| &route.flags[usize::from(flag.0)]);
+    fn new(snapshot: &Snapshot, decision: &Decision) -> Self {
+        let route = decision.route.map(|id| snapshot.route(id));
+        let choice = decision.choice;
+        let forward = route.and_then(Route::forward);
+        let flag = forward
+            .zip(choice.and_then(|choice| choice.flag))
+            .map(|(forward, flag)| &forward.flags[usize::from(flag.0)]);
         Self {
-            partition,
+            partition: snapshot.partition_name(decision.partition).to_string(),
             route: route.map(|route| route.name.to_string()),
+            answer: route.and_then(|route| route.action.answer()),
             pool: choice.map(|choice| snapshot.pool(choice.pool).name.to_string()),
             reason: choice.map(|choice| choice.reason.as_str()),
             flag: flag.map(|flag| flag.name.to_string()),
@@ -174,8 +170,30 @@ impl Steps {
         self.add("route", text);
     }
 
-    fn flags(&mut self, snapshot: &Snapshot, route: &Route, facts: &Facts<'_>) {
-        for flag in &route.flags {
+    /// What the route does, and how it came to its pool if it has any.
+    fn action(
+        &mut self,
+        snapshot: &Snapshot,
+        route: &Route,
+        facts: &Facts<'_>,
+        choice: Option<Choice>,
+    ) {
+        if let Some(answer) = route.action.answer() {
+            let text = format!("`{}` answers by itself: {answer}", route.name);
+            self.add("answer", text);
+        }
+        if let (Some(forward), Some(choice)) = (route.forward(), &choice) {
+            self.flags(snapshot, forward, facts);
+            self.id(route, forward, facts, choice);
+            self.bucket(snapshot, forward, choice);
+            self.weight(snapshot, route, forward, choice);
+            self.cap(snapshot, route, forward, choice);
+            self.rewrite(forward, facts);
+        }
+    }
+
+    fn flags(&mut self, snapshot: &Snapshot, forward: &Forward, facts: &Facts<'_>) {
+        for flag in &forward.flags {
             let (name, pool) = (&flag.name, &snapshot.pool(flag.pool).name);
             if flag.is_carried(facts) {
                 self.add(
@@ -188,10 +206,10 @@ impl Steps {
         }
     }
 
-    fn id(&mut self, route: &Route, facts: &Facts<'_>, choice: &Choice) {
+    fn id(&mut self, route: &Route, forward: &Forward, facts: &Facts<'_>, choice: &Choice) {
         let cookie = &route.settings.sticky.cookie;
         let text = match choice.sticky {
-            Sticky::Hit => match decide::known_by(route, facts) {
+            Sticky::Hit => match decide::known_by(route, forward, facts) {
                 Some(Key::Cookie(name)) => {
                     format!("known by the cookie `{name}`; gets none of ours")
                 }
@@ -203,7 +221,7 @@ impl Steps {
             Sticky::Invalid => {
                 format!("the cookie `{cookie}` holds no id of ours: a new client, which gets one")
             }
-            Sticky::None if route.settings.sticky.mode == StickyMode::Off && route.divides() => {
+            Sticky::None if route.settings.sticky.mode == StickyMode::Off && forward.divides() => {
                 "stickiness is off: each request is placed afresh".into()
             }
             Sticky::None => "the route has one pool: nobody needs a place".into(),
@@ -211,11 +229,11 @@ impl Steps {
         self.add("id", text);
     }
 
-    fn bucket(&mut self, snapshot: &Snapshot, route: &Route, choice: &Choice) {
+    fn bucket(&mut self, snapshot: &Snapshot, forward: &Forward, choice: &Choice) {
         let Some(bucket) = choice.bucket else {
             return;
         };
-        let cohort = &snapshot.structure.cohorts[usize::from(route.cohort.0)];
+        let cohort = &snapshot.structure.cohorts[usize::from(forward.cohort.0)];
         let is_known = choice.sticky == Sticky::Hit;
         let text = match is_known {
             true => format!("bucket {bucket} in cohort `{cohort}`"),
@@ -226,11 +244,33 @@ impl Steps {
         self.add("bucket", text);
     }
 
-    fn weight(&mut self, snapshot: &Snapshot, route: &Route, choice: &Choice) {
-        let split = snapshot.split(route.id);
+    fn rewrite(&mut self, forward: &Forward, facts: &Facts<'_>) {
+        let Some(rewrite) = &forward.rewrite else {
+            return;
+        };
+        let Ok(made) = rewrite.apply(facts.host, facts.path, facts.query) else {
+            let text = "makes no address that can be sent: answered 500";
+            return self.add("rewrite", text);
+        };
+        let target = made
+            .target
+            .map(|it| format!("the target is asked for `{it}`"));
+        let host = made.host.as_ref().and_then(|host| host.to_str().ok());
+        let host = host.map(|it| format!("the target is told host `{it}`"));
+        let text: Vec<_> = target.into_iter().chain(host).collect();
+        match text.as_slice() {
+            [] => self.add("rewrite", "changes nothing of this request"),
+            text => self.add("rewrite", text.join(", ")),
+        }
+    }
+
+    fn weight(&mut self, snapshot: &Snapshot, route: &Route, forward: &Forward, choice: &Choice) {
+        let Some(split) = snapshot.split(route.id) else {
+            return;
+        };
         let name = |id: PoolId| &snapshot.pool(id).name;
-        let canaries = route.pools.iter().filter(|id| **id != route.stable);
-        let owned = canaries.chain([&route.stable]).map(|id| {
+        let canaries = forward.pools.iter().filter(|id| **id != forward.stable);
+        let owned = canaries.chain([&forward.stable]).map(|id| {
             let buckets = split.buckets_of(*id);
             match buckets.is_empty() {
                 true => format!("`{}` has no bucket", name(*id)),
@@ -252,15 +292,15 @@ impl Steps {
         self.add("weight", text);
     }
 
-    fn cap(&mut self, snapshot: &Snapshot, route: &Route, choice: &Choice) {
-        if choice.pool == route.stable || !route.pools.contains(&choice.pool) {
+    fn cap(&mut self, snapshot: &Snapshot, route: &Route, forward: &Forward, choice: &Choice) {
+        if choice.pool == forward.stable || !forward.pools.contains(&choice.pool) {
             return;
         }
         let Some(bounds) = bounds(&route.settings.cap) else {
             return;
         };
         let name = |id: PoolId| &snapshot.pool(id).name;
-        let (canary, stable) = (name(choice.pool), name(route.stable));
+        let (canary, stable) = (name(choice.pool), name(forward.stable));
         let text = format!(
             "`{canary}` gets {bounds} from this router; what is over goes to `{stable}` with reason `cap`"
         );

@@ -21,6 +21,7 @@ pub mod reference;
 pub mod schema;
 pub mod units;
 
+pub mod action;
 pub mod bucket;
 pub mod ids;
 pub mod snapshot;
@@ -30,11 +31,14 @@ mod decide;
 pub mod decision;
 pub mod explain;
 pub mod facts;
+pub mod fields;
 pub mod flag;
 mod index;
 mod matching;
 mod partition;
 mod pattern;
+pub mod redirect;
+pub mod rewrite;
 
 pub mod cookie;
 pub mod id;

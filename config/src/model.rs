@@ -2,10 +2,12 @@
 //!
 //! Nothing here is checked beyond its form; what the keys mean together is `compile`'s business.
 
+mod action;
 mod health;
 pub mod indexed;
 mod pool;
 mod route;
+mod rules;
 mod server;
 
 use std::collections::BTreeMap;
@@ -13,12 +15,14 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use action::{Port, Redirect, Respond};
 pub use health::{BodyMatch, HealthCheck, HealthProtocol};
 pub use pool::{Balance, Ejection, Pool, PoolTls, RetryBudget, SuccessRate, Target};
 pub use route::{
     Cap, Failover, Flag, Match, Pattern, QueryCondition, QueryValue, Route, SameSite, Sticky,
     StickyMode, Values,
 };
+pub use rules::{CookieNames, Cookies, Expire, Fields, Headers, Replacement, Rewrite, When};
 pub use server::{Admin, Forwarded, ForwardedMode, Limits, Role, Server, Timeouts, Token};
 
 /// The whole file.

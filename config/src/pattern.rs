@@ -9,10 +9,10 @@ use regex::bytes::{Regex, RegexBuilder};
 use crate::model;
 
 /// The longest text or expression an operator may write.
-const MAX_LENGTH: usize = 4_096;
+pub(crate) const MAX_LENGTH: usize = 4_096;
 
 /// The largest compiled expression, in bytes.
-const MAX_COMPILED: usize = 1 << 20;
+pub(crate) const MAX_COMPILED: usize = 1 << 20;
 
 /// Whether upper and lower case differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -230,7 +230,7 @@ pub(crate) fn expression(text: &str, case: Case) -> Result<Regex, String> {
         .map_err(|error| refusal(text, &error))
 }
 
-fn refusal(text: &str, error: &regex::Error) -> String {
+pub(crate) fn refusal(text: &str, error: &regex::Error) -> String {
     let said = error.to_string();
     // The parser draws the expression with a caret over several lines; the last one says what is wrong.
     let reason = said.lines().last().unwrap_or_default();

@@ -1,20 +1,26 @@
 //! One compiled configuration: resolved, indexed, immutable.
 
+mod actions;
 mod conditions;
 mod names;
 mod routes;
+mod rules;
 mod structure;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 
+use crate::action::{Action, Forward};
 use crate::bucket::{BucketKey, Master, Secret};
-use crate::decide::{self, Key};
+use crate::cookie::rules::Rules;
+use crate::decide;
 use crate::decision::Decision;
+use crate::digest;
 use crate::facts::Facts;
-use crate::flag::Flag;
+use crate::fields::Headers;
 use crate::health;
 use crate::ids::{CohortId, ListenerId, PartitionId, PoolId, RouteId};
 use crate::index::Index;
@@ -32,8 +38,8 @@ pub struct Snapshot {
     pub revision: u64,
     /// What the file says. Shared by all revisions until the next reload.
     pub structure: Arc<Structure>,
-    /// Live weights, by `RouteId`.
-    pub splits: Vec<Split>,
+    /// Live weights, by `RouteId`; `None` for a route without pools.
+    pub splits: Vec<Option<Split>>,
     /// By `CohortId`.
     keys: Vec<BucketKey>,
     master: Master,
@@ -92,6 +98,10 @@ pub struct Pool {
     pub check: Option<Arc<health::Check>>,
     /// All keys as written, with defaults.
     pub settings: Arc<model::Pool>,
+    /// Changes of header fields.
+    pub headers: Arc<Headers>,
+    /// Changes of cookies.
+    pub cookies: Arc<Rules>,
 }
 
 /// One server of a pool.
@@ -110,20 +120,13 @@ pub struct Route {
     pub id: RouteId,
     /// Name in the live state, logs and metrics.
     pub name: Arc<str>,
-    /// The cohort whose key places its clients.
-    pub cohort: CohortId,
-    /// The pool that a rollback returns to.
-    pub stable: PoolId,
-    /// Pools with a weight, 0 counts too, in the order of the file; at least `stable`.
-    pub pools: Vec<PoolId>,
-    /// Ways to a pool that beat the weights, by `FlagId`.
-    pub flags: Vec<Flag>,
+    /// What it does with the requests it takes.
+    pub action: Action,
+    /// Changes of header fields.
+    pub headers: Headers,
     /// All keys as written, with defaults.
     pub settings: Arc<model::Route>,
-    /// The file's weights.
-    pub initial: Split,
     pub(crate) conditions: Vec<Condition>,
-    pub(crate) keys: Vec<Key>,
 }
 
 impl Snapshot {
@@ -158,9 +161,9 @@ impl Snapshot {
         &self.structure.listeners[usize::from(id.0)]
     }
 
-    /// Live weights of the route at `id`.
-    pub fn split(&self, id: RouteId) -> &Split {
-        &self.splits[id.0 as usize]
+    /// Live weights of the route at `id`; `None` when it has no pools.
+    pub fn split(&self, id: RouteId) -> Option<&Split> {
+        self.splits[id.0 as usize].as_ref()
     }
 
     /// The key that places the clients of the cohort at `id`.
@@ -191,13 +194,16 @@ impl Snapshot {
     }
 
     fn build(structure: Arc<Structure>, live: &Live, master: Master) -> Result<Self, Fault> {
-        let splits = structure
-            .routes
-            .iter()
-            .map(|route| match live.routes.get(&*route.name) {
-                Some(live) => structure.split(route, &live.weights),
-                None => Ok(route.initial.clone()),
-            });
+        let splits = structure.routes.iter().map(|route| {
+            match (route.forward(), live.routes.get(&*route.name)) {
+                (None, _) => Ok(None),
+                (Some(forward), Some(live)) => {
+                    let split = structure.split(route, forward, &live.weights);
+                    split.map(Some)
+                }
+                (Some(forward), None) => Ok(Some(forward.initial.clone())),
+            }
+        });
         let splits = splits.collect::<Result<_, _>>()?;
         let keys = structure.cohorts.iter().map(|cohort| {
             let epoch = live.epochs.get(&**cohort).copied().unwrap_or(0);
@@ -217,6 +223,18 @@ impl Structure {
     /// Name of the partition at `id`.
     pub fn partition_name(&self, id: PartitionId) -> &Arc<str> {
         &self.partitions.names[usize::from(id.0)].0
+    }
+
+    /// Puts the content of each `body_file` into the fixed answer of its route, by position. It is a part of what the
+    /// file means, and so of its digest.
+    pub fn set_bodies(&mut self, bodies: BTreeMap<usize, Vec<u8>>) {
+        for (position, body) in bodies {
+            let route = self.routes.get_mut(position);
+            if let Some(Action::Respond(respond)) = route.map(|route| &mut route.action) {
+                self.digest = digest::with(&self.digest, &body).into();
+                respond.body = body.into();
+            }
+        }
     }
 
     /// The route called `name`.
@@ -241,22 +259,27 @@ impl Structure {
 
     /// Divides the buckets of `route` by live `weights`, which must name each of its pools.
     /// No weights at all are right where the file has none: all to stable.
-    pub fn split(&self, route: &Route, weights: &Weights) -> Result<Split, Fault> {
+    fn split(&self, route: &Route, forward: &Forward, weights: &Weights) -> Result<Split, Fault> {
         let top = Trail::default();
         let routes = top.key("routes");
         let route_path = routes.key(&route.name);
         let path = route_path.key("weights");
         if weights.is_empty() && route.settings.weights.is_empty() {
-            return Ok(Split::whole(route.stable));
+            return Ok(Split::whole(forward.stable));
         }
-        self.check_names(route, weights, &path)?;
+        self.check_names(forward, weights, &path)?;
         let given = |id: &PoolId| weights.get(self.name_of(*id)).copied().unwrap_or(0);
-        let weights = route.pools.iter().map(|id| (*id, given(id))).collect();
-        Split::new(weights, route.stable).map_err(|error| self.split_fault(&path, &error))
+        let weights = forward.pools.iter().map(|id| (*id, given(id))).collect();
+        Split::new(weights, forward.stable).map_err(|error| self.split_fault(&path, &error))
     }
 
-    fn check_names(&self, route: &Route, weights: &Weights, path: &Trail<'_>) -> Result<(), Fault> {
-        let pools = || route.pools.iter().map(|id| self.name_of(*id));
+    fn check_names(
+        &self,
+        forward: &Forward,
+        weights: &Weights,
+        path: &Trail<'_>,
+    ) -> Result<(), Fault> {
+        let pools = || forward.pools.iter().map(|id| self.name_of(*id));
         if let Some(missing) = pools().find(|name| !weights.contains_key(*name)) {
             return Err(path.fault(format!(
                 "pool `{missing}` is missing; name every pool of the route, 0 is allowed"
@@ -288,9 +311,12 @@ impl Structure {
 }
 
 impl Route {
-    /// Whether requests of this route can go to more than one pool, so that clients need a place.
-    pub fn divides(&self) -> bool {
-        self.pools.len() > 1
+    /// Its pools and how clients are placed on them; `None` when it answers by itself.
+    pub const fn forward(&self) -> Option<&Forward> {
+        match &self.action {
+            Action::Forward(forward) => Some(forward),
+            Action::Redirect(_) | Action::Respond(_) => None,
+        }
     }
 
     pub(crate) fn takes(&self, request: &Request<'_>) -> bool {

@@ -138,6 +138,9 @@ impl Walk<'_> {
             let value = table.entry(key.name);
             value.or_insert_with(|| harmless(key.schema));
         }
+        // What lacks a key only because it is misspelled has been told so.
+        let absent = meant.iter().filter(|key| !table.contains_key(**key));
+        self.wrong.extend(absent.map(|key| path.key(key).path()));
         Json::Object(table)
     }
 

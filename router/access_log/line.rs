@@ -3,7 +3,7 @@
 //! Fields of later work (TLS, shadow, cookie conflicts, request classes) are `null`. Values of Cookie and
 //! Authorization are not in the record, so they cannot get here.
 
-use config::decision::{Choice, Reason, Sticky};
+use config::decision::{Reason, Sticky};
 use config::snapshot::Snapshot;
 
 use super::text;
@@ -90,7 +90,8 @@ impl Line {
         let structure = &*snapshot.structure;
         let partition = record.decision.map(|decision| decision.partition);
         let choice = record.decision.and_then(|decision| decision.choice);
-        let route = choice.map(|choice| &structure.routes[choice.route.0 as usize]);
+        let route = record.decision.and_then(|decision| decision.route);
+        let route = route.map(|id| &structure.routes[id.0 as usize]);
         let pool = |id: config::ids::PoolId| &*structure.pools[usize::from(id.0)].name;
         self.string(key!("route"), route.map(|route| &*route.name));
         self.string(
@@ -110,7 +111,7 @@ impl Line {
             key!("sticky"),
             choice.map(|choice| choice.sticky).map(Sticky::as_str),
         );
-        self.weights(choice, snapshot);
+        self.weights(record, snapshot);
         self.number(key!("revision"), Some(snapshot.revision));
         self.string(key!("config_digest"), Some(&structure.digest));
         self.string(key!("switched_from"), record.switched_from.map(pool));
@@ -118,12 +119,12 @@ impl Line {
     }
 
     /// `ec2=95,ecs=5`: the weights that the request was decided by, in the order of the file.
-    fn weights(&mut self, choice: Option<Choice>, snapshot: &Snapshot) {
+    fn weights(&mut self, record: &Record, snapshot: &Snapshot) {
         self.key(key!("weights"));
-        let Some(choice) = choice else {
+        let route = record.decision.and_then(|decision| decision.route);
+        let Some(split) = route.and_then(|id| snapshot.split(id)) else {
             return self.0.extend_from_slice(text::NULL);
         };
-        let split = &snapshot.splits[choice.route.0 as usize];
         self.0.push(b'"');
         for (position, &(pool, weight)) in split.weights.iter().enumerate() {
             if position > 0 {

@@ -64,7 +64,7 @@ fn route_row(route: &RouteView) -> String {
     format!(
         "<tr><td>{}<td>{}<td>{}<td>{}<td>{}<td>{}",
         escaped(&route.name),
-        escaped(&weights.join(" ")),
+        escaped(route.answer.as_deref().unwrap_or(&weights.join(" "))),
         route.state,
         text(&route.since),
         text(&route.actor),

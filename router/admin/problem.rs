@@ -203,7 +203,8 @@ fn refused(refusal: &Refusal) -> Problem {
         Refusal::UnknownRoute { .. }
         | Refusal::UnknownPool { .. }
         | Refusal::UnknownTargets { .. } => (StatusCode::NOT_FOUND, "not-found", "not found"),
-        Refusal::Pools { .. }
+        Refusal::NoPools { .. }
+        | Refusal::Pools { .. }
         | Refusal::Heavy { .. }
         | Refusal::NoBucket { .. }
         | Refusal::Twice { .. } => (

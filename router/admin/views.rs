@@ -7,8 +7,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use config::live::{self, LiveRoute, Routes};
+use config::live::{self, LiveRoute};
 use config::model::{self, Failover, Role};
+use config::snapshot::Route;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -51,8 +52,13 @@ pub(super) struct Status {
 pub(super) struct RouteView {
     /// Its name.
     pub(super) name: String,
-    /// The pool that a rollback returns to.
-    stable: String,
+    /// What it does: `forward`, `redirect` or `respond`.
+    action: &'static str,
+    /// What it answers by itself; absent when targets answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) answer: Option<String>,
+    /// The pool that a rollback returns to; none when the route answers by itself.
+    stable: Option<String>,
     /// Live weights by pool, in file order.
     #[schema(value_type = BTreeMap<String, u32>)]
     pub(super) weights: Map<String, Value>,
@@ -83,7 +89,7 @@ pub(super) struct RouteView {
 }
 
 /// Shares by pool, 0 to 1; `null` before anything was measured.
-#[derive(Serialize, utoipa::ToSchema)]
+#[derive(Default, Serialize, utoipa::ToSchema)]
 pub(super) struct Shares {
     /// By the weights.
     asked: BTreeMap<String, f64>,
@@ -209,12 +215,12 @@ fn consequence(standing: &Standing, pool: &str) -> Option<String> {
         let live = standing.live.routes.get(&route.name);
         live.is_some_and(|live| live.weights.get(pool).is_some_and(|weight| *weight > 0))
     };
-    if routes().any(|route| route.stable == pool) {
+    if routes().any(|route| route.stable_pool() == pool) {
         return Some("requests go to all of its targets all the same".into());
     }
     let route = routes().find(|route| has_weight(route))?;
     Some(match route.failover {
-        Failover::Stable => format!("`{}` serves in its place", route.stable),
+        Failover::Stable => format!("`{}` serves in its place", route.stable_pool()),
         Failover::None => "its requests are answered 503".into(),
     })
 }
@@ -238,15 +244,17 @@ pub(super) async fn route(
 ) -> Result<Response, Problem> {
     caller.may(Role::Viewer)?;
     let standing = admin.control.standing();
-    let routes = Routes::of_structure(&standing.structure);
-    let view = routes
-        .get(&name)
+    let routes = &standing.structure.routes;
+    let known = || routes.iter().map(|route| route.name.to_string()).collect();
+    let view = standing
+        .structure
+        .route_named(&name)
         .and_then(|route| view(&admin, &standing, route))
         .ok_or_else(|| {
             Problem::from(crate::control::Rejection::from(
                 live::Refusal::UnknownRoute {
                     route: name,
-                    known: routes.names(),
+                    known: known(),
                 },
             ))
         })?;
@@ -254,19 +262,50 @@ pub(super) async fn route(
 }
 
 fn all_routes(admin: &Admin, standing: &Standing) -> Vec<RouteView> {
-    Routes::of_structure(&standing.structure)
-        .iter()
+    let routes = standing.structure.routes.iter();
+    routes
         .filter_map(|route| view(admin, standing, route))
         .collect()
 }
 
-fn view(admin: &Admin, standing: &Standing, route: &model::Route) -> Option<RouteView> {
+fn view(admin: &Admin, standing: &Standing, route: &Route) -> Option<RouteView> {
+    match route.action.answer() {
+        Some(answer) => Some(answering(route, answer)),
+        None => forwarding(admin, standing, &route.settings),
+    }
+}
+
+/// A route without pools: nothing of it is live.
+fn answering(route: &Route, answer: String) -> RouteView {
+    RouteView {
+        name: route.name.to_string(),
+        action: route.action.as_str(),
+        answer: Some(answer),
+        stable: None,
+        weights: Map::new(),
+        owner: live::Owner::File.as_str(),
+        state: live::Latch::Normal.as_str(),
+        ramp: None,
+        guard: None,
+        cap: None,
+        share: Shares::default(),
+        cohort: route.settings.cohort.clone(),
+        max_step: route.settings.max_step,
+        since: None,
+        actor: None,
+        reason: None,
+    }
+}
+
+fn forwarding(admin: &Admin, standing: &Standing, route: &model::Route) -> Option<RouteView> {
     let live = standing.live.routes.get(&route.name)?;
     let touch = standing.touched.routes.get(&route.name);
     let weights = in_file_order(route, &live.weights);
     let text = |pick: fn(&Touch) -> &String| touch.map(|touch| pick(touch).clone());
     Some(RouteView {
         name: route.name.clone(),
+        action: "forward",
+        answer: None,
         stable: route.stable.clone(),
         weights: weights
             .into_iter()

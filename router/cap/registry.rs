@@ -101,8 +101,12 @@ impl Board {
 fn canaries(route: &Route) -> impl Iterator<Item = PoolId> {
     let cap = &route.settings.cap;
     let is_capped = cap.max_rps > 0 || cap.max_concurrent > 0;
-    let canaries = route.pools.iter().filter(|pool| **pool != route.stable);
-    canaries.filter(move |_| is_capped).copied()
+    let forward = route.forward().filter(|_| is_capped);
+    let canaries = forward.map(|forward| {
+        let pools = forward.pools.iter();
+        pools.filter(|pool| **pool != forward.stable).copied()
+    });
+    canaries.into_iter().flatten()
 }
 
 fn cap(route: &Route, used: Arc<Used>) -> Cap {

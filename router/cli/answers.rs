@@ -28,7 +28,8 @@ pub(super) struct Status {
 #[serde(default)]
 pub(super) struct Route {
     pub(super) name: String,
-    pub(super) stable: String,
+    pub(super) answer: Option<String>,
+    pub(super) stable: Option<String>,
     pub(super) weights: Weights,
     pub(super) owner: String,
     pub(super) state: String,

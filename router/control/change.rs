@@ -194,7 +194,7 @@ fn weak_stable(house: &dyn House, structure: &Structure, done: &Done) -> Vec<Str
     let mut pools: Vec<&str> = done
         .shifts
         .iter()
-        .filter_map(|shift| Some(routes.get(&shift.route)?.stable.as_str()))
+        .filter_map(|shift| Some(routes.get(&shift.route)?.stable_pool()))
         .collect();
     pools.sort_unstable();
     pools.dedup();

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use config::bucket::Secret;
 use config::facts::Facts;
+use config::ids::RouteId;
 use config::live::{Live, TargetEdits};
 use config::model;
 use config::problem::Fault;
@@ -300,6 +301,8 @@ impl Rig {
 
     /// Weight of `ecs` in the snapshot that traffic sees.
     pub(crate) fn published_ecs(&self) -> u32 {
-        self.publisher.current().snapshot.splits[0].weights[1].1
+        let current = self.publisher.current();
+        let split = current.snapshot.split(RouteId(0)).unwrap();
+        split.weights[1].1
     }
 }

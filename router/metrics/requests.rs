@@ -9,7 +9,7 @@ use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use config::decision::{Choice, Reason};
+use config::decision::Reason;
 use config::snapshot::{Snapshot, Structure};
 use prometheus::{GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec};
 
@@ -79,14 +79,15 @@ impl Requests {
         let key = Key::of(record);
         let choice = record.decision.and_then(|decision| decision.choice);
         if !board.is_of(snapshot) {
-            let series = self.vectors.series(&key, choice, snapshot);
+            let series = self.vectors.series(&key, record, snapshot);
             return series.count(record);
         }
-        let route = choice.map(|choice| &board.routes[choice.route.0 as usize]);
+        let route = record.decision.and_then(|decision| decision.route);
+        let route = route.map(|id| &board.routes[id.0 as usize]);
         let known = route.map_or(&board.unrouted, |route| &route.known);
         match known.load().get(&key.packed()) {
             Some(series) => series.count(record),
-            None => self.meet(known, key, choice, snapshot).count(record),
+            None => self.meet(known, key, record, snapshot).count(record),
         }
         if let (Some(route), Some(choice)) = (route, choice) {
             route.shares.count(&choice, snapshot.revision);
@@ -125,14 +126,8 @@ impl Requests {
     }
 
     #[cold]
-    fn meet(
-        &self,
-        known: &Known,
-        key: Key,
-        choice: Option<Choice>,
-        snapshot: &Snapshot,
-    ) -> Arc<Series> {
-        let series = Arc::new(self.vectors.series(&key, choice, snapshot));
+    fn meet(&self, known: &Known, key: Key, record: &Record, snapshot: &Snapshot) -> Arc<Series> {
+        let series = Arc::new(self.vectors.series(&key, record, snapshot));
         known.rcu(|map| {
             let mut map = HashMap::clone(map);
             map.insert(key.packed(), Arc::clone(&series));
@@ -212,9 +207,11 @@ impl Vectors {
         }
     }
 
-    fn series(&self, key: &Key, choice: Option<Choice>, snapshot: &Snapshot) -> Series {
+    fn series(&self, key: &Key, record: &Record, snapshot: &Snapshot) -> Series {
         let structure = &*snapshot.structure;
-        let route = choice.map_or("", |choice| &structure.routes[choice.route.0 as usize].name);
+        let choice = record.decision.and_then(|decision| decision.choice);
+        let route = record.decision.and_then(|decision| decision.route);
+        let route = route.map_or("", |id| &structure.routes[id.0 as usize].name);
         let pool = choice.map_or("", |choice| &structure.pools[choice.pool.0 as usize].name);
         let partition = key.partition.map_or("", |id| snapshot.partition_name(id));
         let reason = key.reason.map_or("", Reason::as_str);

@@ -53,20 +53,21 @@ impl RouteShares {
         route: RouteId,
         snapshot: &Snapshot,
     ) -> Arc<Self> {
-        let split = &snapshot.splits[route.0 as usize];
+        let share = |split: &Split, id: PoolId, weight: u32| PoolShare {
+            id,
+            name: Arc::clone(&snapshot.structure.pools[id.0 as usize].name),
+            weight,
+            asked: asked(split, id),
+            counted: Arc::default(),
+        };
+        let shares = snapshot.split(route).map(|split| {
+            let weights = split.weights.iter();
+            let shares = weights.map(|&(id, weight)| share(split, id, weight));
+            shares.collect()
+        });
         let mut next = Self {
             since: snapshot.revision,
-            pools: split
-                .weights
-                .iter()
-                .map(|&(id, weight)| PoolShare {
-                    id,
-                    name: Arc::clone(&snapshot.structure.pools[id.0 as usize].name),
-                    weight,
-                    asked: asked(split, id),
-                    counted: Arc::default(),
-                })
-                .collect(),
+            pools: shares.unwrap_or_default(),
         };
         if let Some(before) = before.filter(|before| before.weights().eq(next.weights())) {
             next.since = before.since;

@@ -2,15 +2,17 @@
 
 use std::time::SystemTime;
 
-use bytes::Bytes;
+use config::redirect::Asked;
 use http::{Method, StatusCode, header};
 use pingora_error::Result;
-use pingora_http::ResponseHeader;
+use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 
+use super::arrive::host;
 use super::exchange::Exchange;
+use super::head::FORWARDED_PORT;
+use crate::action::{self, Reader, Reply};
 use crate::record::Cause;
-use crate::respond::{self, Page};
 use crate::stamp::{self, Freshness};
 
 impl Exchange {
@@ -29,33 +31,75 @@ impl Exchange {
             session.set_keepalive(None);
         }
         self.begun = Some(response.status.as_u16());
+        self.edit_answer(session, response)?;
         self.stamp(response)
+    }
+
+    /// Answers a request that no pool was chosen for: as its route says, or that there is none.
+    pub(super) async fn answer(&mut self, session: &mut Session) -> Result<()> {
+        match self.own_reply(session.req_header()) {
+            Ok(reply) => self.send(session, reply).await,
+            Err(cause) => self.refuse(session, cause).await,
+        }
     }
 
     /// Answers in place of a target.
     pub(super) async fn refuse(&mut self, session: &mut Session, cause: Cause) -> Result<()> {
         self.cause = Some(cause);
-        self.hold.sent();
         let status =
             StatusCode::from_u16(cause.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let request_id = self
-            .arrival
-            .as_ref()
+        let reply = action::page(status, self.reader(session.req_header()));
+        self.send(session, reply).await
+    }
+
+    fn own_reply(&self, head: &RequestHeader) -> std::result::Result<Reply, Cause> {
+        let (route, arrival) = self
+            .route()
+            .zip(self.arrival.as_ref())
+            .ok_or(Cause::NoRoute)?;
+        let told = head.headers.get(FORWARDED_PORT);
+        let told = told.filter(|_| arrival.trusted);
+        let asked = Asked {
+            secure: arrival.secure,
+            authority: host(head),
+            port: told.and_then(|port| port.to_str().ok()?.parse().ok()),
+            path: head.uri.path(),
+            query: head.uri.query().unwrap_or_default(),
+        };
+        let reply = action::reply(&route.action, &asked, self.reader(head))?;
+        // A route with pools is here only when its request cannot be sent to one.
+        reply.ok_or(Cause::RewriteFailed)
+    }
+
+    fn reader<'a>(&'a self, head: &'a RequestHeader) -> Reader<'a> {
+        let accept = head.headers.get(header::ACCEPT);
+        Reader {
+            request_id: self.request_id(),
+            accept: accept.map(http::HeaderValue::as_bytes),
+        }
+    }
+
+    fn request_id(&self) -> &str {
+        let arrival = self.arrival.as_ref();
+        arrival
             .and_then(|arrival| arrival.names.request_id.to_str().ok())
-            .unwrap_or_default();
-        let accept = session
-            .req_header()
-            .headers
-            .get(header::ACCEPT)
-            .map(http::HeaderValue::as_bytes);
-        let Page { content_type, body } = respond::page(status, request_id, accept);
-        let mut response = ResponseHeader::build(status, Some(8))?;
+            .unwrap_or_default()
+    }
+
+    async fn send(&mut self, session: &mut Session, reply: Reply) -> Result<()> {
+        self.hold.sent();
+        let mut response = ResponseHeader::build(reply.status, Some(8))?;
         response.insert_header("Server", "kanaria")?;
-        response.insert_header("Content-Type", content_type)?;
-        response.insert_header("Content-Length", body.len().to_string())?;
-        response.insert_header("X-Request-Id", request_id)?;
+        for (name, value) in reply.fields {
+            response.insert_header(name, value)?;
+        }
+        if reply.status != StatusCode::NO_CONTENT {
+            response.insert_header("Content-Length", reply.body.len())?;
+        }
+        response.insert_header("X-Request-Id", self.request_id())?;
+        self.edit_own(&mut response)?;
         self.stamp(&mut response)?;
-        let bodiless = session.req_header().method == Method::HEAD;
+        let bodiless = session.req_header().method == Method::HEAD || reply.body.is_empty();
         session
             .write_response_header(Box::new(response), bodiless)
             .await?;
@@ -63,8 +107,7 @@ impl Exchange {
             // On HTTP/2 only this says that it is whole.
             return session.as_downstream_mut().finish_body().await;
         }
-        let body = Some(Bytes::from(body));
-        session.write_response_body(body, true).await
+        session.write_response_body(Some(reply.body), true).await
     }
 
     /// The cookie of a client that has none, and where the request went for a flagged one that may know.
@@ -72,8 +115,10 @@ impl Exchange {
         let (Some(choice), Some(journey)) = (self.choice(), &self.journey) else {
             return Ok(());
         };
+        let Some(route) = self.route() else {
+            return Ok(());
+        };
         let snapshot = self.hold.snapshot();
-        let route = snapshot.route(choice.route);
         if let Some(id) = choice.new_id
             && (route.settings.sticky.on_cacheable || !is_shared(response))
         {

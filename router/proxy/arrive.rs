@@ -77,12 +77,16 @@ impl Exchange {
             fresh: shared.map_or(&Entropy as &dyn Fresh, |shared| shared),
         };
         let decision = snapshot.decide(&facts);
-        self.journey = decision.choice.map(|choice| {
-            let route = snapshot.route(choice.route);
-            let cap = self.hold.cap(choice.route, choice.pool).cloned();
-            Journey::new(choice.pool, route.stable, route.settings.failover, cap)
-        });
+        let route = decision.route.map(|id| snapshot.route(id));
+        let forward = route.and_then(|route| Some((route, route.forward()?)));
+        self.journey = forward
+            .zip(decision.choice)
+            .map(|((route, forward), choice)| {
+                let cap = self.hold.cap(route.id, choice.pool).cloned();
+                Journey::new(choice.pool, forward.stable, route.settings.failover, cap)
+            });
         self.decision = Some(decision);
+        self.rewrite(head);
     }
 }
 

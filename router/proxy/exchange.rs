@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use config::decision::{Choice, Decision};
+use config::rewrite::{NoAddress, Rewritten};
+use config::snapshot::Route;
 
 use super::tunnel::Gate;
 use crate::accept::Wire;
@@ -21,6 +23,8 @@ pub struct Exchange {
     pub(super) arrival: Option<Arrival>,
     pub(super) decision: Option<Decision>,
     pub(super) journey: Option<Journey>,
+    /// The address for the target, when the route makes another one.
+    pub(super) rewritten: Option<Result<Rewritten, NoAddress>>,
     pub(super) lease: Option<Lease>,
     pub(super) gate: Option<Arc<Gate>>,
     pub(super) upstream: Option<Upstream>,
@@ -66,6 +70,7 @@ impl Exchange {
             arrival: None,
             decision: None,
             journey: None,
+            rewritten: None,
             lease: None,
             gate: None,
             upstream: None,
@@ -76,6 +81,17 @@ impl Exchange {
             cause: None,
             finished: false,
         }
+    }
+
+    /// The route that takes the request, once that is decided.
+    pub(super) fn route(&self) -> Option<&Route> {
+        let id = self.decision.as_ref()?.route?;
+        Some(self.hold.snapshot().route(id))
+    }
+
+    /// Whether the request goes to a target.
+    pub(super) fn forwards(&self) -> bool {
+        self.journey.is_some() && !matches!(self.rewritten, Some(Err(_)))
     }
 
     pub(super) fn choice(&self) -> Option<&Choice> {

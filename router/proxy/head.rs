@@ -17,7 +17,7 @@ use crate::forwarded::{self, Change};
 
 pub(super) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(super) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+pub(super) const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
@@ -34,8 +34,10 @@ impl Exchange {
             let mut parts = into_parts(request);
             parts.headers.reserve(MARKS);
             self.set_forwarded(arrival, &mut parts.headers)?;
+            self.edit_request_fields(&mut parts.headers);
             self.set_marks(arrival, &mut parts.headers);
             self.strip_cookie(&mut parts.headers)?;
+            self.edit_request(&mut parts)?;
             if let Some(gate) = &self.gate {
                 gate.close();
             }
@@ -96,30 +98,37 @@ impl Exchange {
 
     /// Our cookie is nobody else's business; all other cookies stay byte for byte.
     fn strip_cookie(&self, headers: &mut HeaderMap) -> Result<()> {
-        let Some(choice) = self.choice() else {
+        let Some(route) = self.route() else {
             return Ok(());
         };
-        let route = self.hold.snapshot().route(choice.route);
         let name = route.settings.sticky.cookie.as_str();
-        let Entry::Occupied(mut lines) = headers.entry(header::COOKIE) else {
-            return Ok(());
-        };
-        let mut emptied = false;
-        for line in lines.iter_mut() {
-            if let Some(kept) = config::cookie::without(line.as_bytes(), name) {
-                emptied |= kept.is_empty();
-                *line = value(kept)?;
-            }
-        }
-        if emptied {
-            let (_, all) = lines.remove_entry_mult();
-            let kept: Vec<_> = all.filter(|line| !line.is_empty()).collect();
-            for line in kept {
-                headers.append(header::COOKIE, line);
-            }
-        }
-        Ok(())
+        change_cookies(headers, |line| config::cookie::without(line, name))
     }
+}
+
+/// Puts what `change` makes of a `Cookie` line in its place; a line of which nothing is left goes.
+pub(super) fn change_cookies(
+    headers: &mut HeaderMap,
+    change: impl Fn(&[u8]) -> Option<Vec<u8>>,
+) -> Result<()> {
+    let Entry::Occupied(mut lines) = headers.entry(header::COOKIE) else {
+        return Ok(());
+    };
+    let mut emptied = false;
+    for line in lines.iter_mut() {
+        if let Some(kept) = change(line.as_bytes()) {
+            emptied |= kept.is_empty();
+            *line = value(kept)?;
+        }
+    }
+    if emptied {
+        let (_, all) = lines.remove_entry_mult();
+        let kept: Vec<_> = all.filter(|line| !line.is_empty()).collect();
+        for line in kept {
+            headers.append(header::COOKIE, line);
+        }
+    }
+    Ok(())
 }
 
 /// Takes the fields out of `head`; the case of their names is forgotten.
@@ -160,7 +169,7 @@ fn forward(
 }
 
 /// Parts of values that have passed as values are one.
-fn value(bytes: Vec<u8>) -> Result<HeaderValue> {
+pub(super) fn value(bytes: Vec<u8>) -> Result<HeaderValue> {
     HeaderValue::from_maybe_shared(Bytes::from(bytes))
         .or_err(ErrorType::InternalError, "a field made of fields")
 }

@@ -15,7 +15,6 @@ use pingora_error::{Error, ErrorSource, ErrorType, OrErr, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 
-use super::arrive::host;
 use super::authority::Authorities;
 use super::exchange::Exchange;
 use super::tunnel;
@@ -200,7 +199,8 @@ impl Exchange {
             return Error::e_explain(ErrorType::InternalError, "no pool was chosen");
         };
         let pool = snapshot.pool(journey.serving());
-        let mut peer = peer(pool, address, session.req_header());
+        let host = self.host_for_target(session.req_header());
+        let mut peer = peer(pool, address, host);
         if let Some(path) = pool.settings.tls.as_ref().and_then(|tls| tls.ca.as_deref()) {
             let certificates = authorities.of(path, &snapshot.structure);
             peer.options.ca = Some(certificates.or_err(ErrorType::InvalidCert, "pools.*.tls.ca")?);
@@ -280,11 +280,11 @@ pub(super) fn unshared_key() -> u64 {
     NEXT.fetch_add(2, Relaxed) | 1
 }
 
-fn peer(pool: &Pool, address: SocketAddr, head: &RequestHeader) -> Box<HttpPeer> {
+fn peer(pool: &Pool, address: SocketAddr, host: &str) -> Box<HttpPeer> {
     let settings = &pool.settings;
     let sni = settings.tls.as_ref().map(|tls| {
         let named = tls.sni.as_deref();
-        named.unwrap_or_else(|| without_port(host(head))).to_owned()
+        named.unwrap_or_else(|| without_port(host)).to_owned()
     });
     let (tls, sni) = (sni.is_some(), sni.unwrap_or_default());
     let mut peer = Box::new(HttpPeer::new(address, tls, sni));

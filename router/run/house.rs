@@ -42,8 +42,12 @@ pub struct Loaded {
 pub fn load(path: &Path) -> Result<Loaded, Vec<Problem>> {
     let loaded = source::load(path)?;
     let (config, structure) = load::finish(loaded, |config| {
-        let structure = Structure::compile(config)?;
-        let faults = source::unreadable_authorities(config, path);
+        let mut structure = Structure::compile(config)?;
+        let mut faults = source::unreadable_authorities(config, path);
+        match source::bodies(config, path) {
+            Ok(bodies) => structure.set_bodies(bodies),
+            Err(more) => faults.extend(more),
+        }
         if faults.is_empty() {
             Ok(structure)
         } else {

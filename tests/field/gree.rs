@@ -179,6 +179,45 @@ fn field_gree_23_own_cookie() {
     );
 }
 
+/// Two environments set one session cookie, one of them for the whole domain: rules of the new side's pool give its
+/// cookie another name and make browsers forget both of the old ones, without a change of either application.
+#[test]
+fn field_gree_24() {
+    let application = |name: &'static str, attributes: &'static str| {
+        Stub::with(name, move |exchange| {
+            let field = match exchange.path() {
+                "/login" => format!("Set-Cookie: sess={name}{attributes}; Path=/\r\n"),
+                "/logout" => format!("Set-Cookie: sess={attributes}; Path=/; Max-Age=0\r\n"),
+                _ => String::new(),
+            };
+            let seen = exchange.head.get("cookie").unwrap_or_default().to_owned();
+            exchange.answer("200 OK", &field, seen.as_bytes())
+        })
+    };
+    let ec2 = application("ec2", "; Domain=example.com");
+    let ecs = application("ecs", "");
+    let file = File::split(&ec2, &ecs, "ec2 = 1, ecs = 0").pool_keys(
+        "ecs",
+        "cookies.request.rename = { sess_ecs = \"sess\" }\n\
+         cookies.response.rename = { sess = \"sess_ecs\" }\n\
+         cookies.expire = [{ name = \"sess\", domains = [\"\", \"example.com\"] }]",
+    );
+    let kanaria = Kanaria::start(&file);
+    let mut client = kanaria.client();
+    let mut jar = Jar::default();
+    jar.visit(&mut client, "/login");
+    // A cookie of the same name that an earlier attempt at the new side has left.
+    jar.put("sess", "leftover");
+    assert_eq!(jar.count("sess"), 2);
+    kanaria.admin.set_web(0, 1);
+    jar.visit(&mut client, "/login");
+    assert_eq!((jar.count("sess"), jar.get("sess_ecs")), (0, Some("ecs")));
+    assert_eq!(jar.visit(&mut client, "/").text(), "sess=ecs");
+    jar.visit(&mut client, "/logout");
+    assert_eq!((jar.count("sess"), jar.count("sess_ecs")), (0, 0));
+    assert_eq!(jar.visit(&mut client, "/").text(), "");
+}
+
 /// Nothing is tied to EC2 or ECS but the names of the pools.
 #[test]
 fn field_gree_27() {

@@ -1,4 +1,5 @@
-//! A browser's cookies, as far as the tests need them: name and value, replaced by name, gone at `Max-Age=0`.
+//! A browser's cookies for one host, as far as the tests need them (RFC 6265 section 5.3): replaced by name and
+//! `Domain`, so that two of one name can stand beside each other; gone at `Max-Age=0`.
 
 use cookie::Cookie;
 
@@ -7,23 +8,36 @@ use super::client::{Answer, Client, get};
 /// The cookies of one client.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Jar {
-    cookies: Vec<(String, String)>,
+    /// Name, `Domain` (empty for a cookie of the host alone), value.
+    cookies: Vec<(String, String, String)>,
 }
 
 impl Jar {
     /// One that holds `name` already.
     pub(crate) fn holding(name: &str, value: &str) -> Self {
         Self {
-            cookies: vec![(name.into(), value.into())],
+            cookies: vec![(name.into(), String::new(), value.into())],
         }
+    }
+
+    /// Takes in a cookie of the host alone.
+    pub(crate) fn put(&mut self, name: &str, value: &str) {
+        self.cookies
+            .push((name.into(), String::new(), value.into()));
     }
 
     /// The value of `name`.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.cookies
             .iter()
-            .find(|(own, _)| own == name)
-            .map(|(_, value)| value.as_str())
+            .find(|(own, ..)| own == name)
+            .map(|(.., value)| value.as_str())
+    }
+
+    /// How many cookies are called `name`.
+    pub(crate) fn count(&self, name: &str) -> usize {
+        let named = self.cookies.iter().filter(|(own, ..)| own == name);
+        named.count()
     }
 
     /// A GET with these cookies; the answer's cookies are taken in.
@@ -42,7 +56,7 @@ impl Jar {
         let pairs: Vec<_> = self
             .cookies
             .iter()
-            .map(|(name, value)| format!("{name}={value}"))
+            .map(|(name, _, value)| format!("{name}={value}"))
             .collect();
         format!("Cookie: {}\r\n", pairs.join("; "))
     }
@@ -51,10 +65,12 @@ impl Jar {
     pub(crate) fn take(&mut self, answer: &Answer) {
         for line in answer.head.all("set-cookie") {
             let cookie = Cookie::parse(line).expect("a Set-Cookie line that browsers read");
-            self.cookies.retain(|(name, _)| name != cookie.name());
+            let domain = cookie.domain().unwrap_or_default().to_ascii_lowercase();
+            self.cookies
+                .retain(|(name, own, _)| name != cookie.name() || *own != domain);
             if cookie.max_age().is_none_or(|age| age.is_positive()) {
                 self.cookies
-                    .push((cookie.name().into(), cookie.value().into()));
+                    .push((cookie.name().into(), domain, cookie.value().into()));
             }
         }
     }

@@ -15,13 +15,15 @@ weights = { ec2 = 90, ecs = 10 }
 "#;
 
 fn words(snapshot: &Snapshot, decision: &Decision) -> String {
-    let Some(choice) = decision.choice else {
+    let Some(route) = decision.route.map(|id| snapshot.route(id)) else {
         return "none".into();
     };
-    let route = snapshot.route(choice.route);
+    let (Some(choice), Some(forward)) = (decision.choice, route.forward()) else {
+        return route.name.to_string();
+    };
     let flag = choice
         .flag
-        .map(|flag| format!(" {}", route.flags[usize::from(flag.0)].name));
+        .map(|flag| format!(" {}", forward.flags[usize::from(flag.0)].name));
     format!(
         "{} {} {}{} {} {} {}",
         route.name,
@@ -113,9 +115,8 @@ fn a_new_client_is_placed_in_the_same_request() {
     let sent = Sent::read("GET a/\n@id 77");
     let choice = snapshot.decide(&sent.facts()).choice.unwrap();
     assert_eq!(choice.new_id, Some(77u128.to_be_bytes()));
-    let place = snapshot
-        .bucket_key(snapshot.route(choice.route).cohort)
-        .place(&sent.fresh);
+    let forward = snapshot.route(RouteId(0)).forward().unwrap();
+    let place = snapshot.bucket_key(forward.cohort).place(&sent.fresh);
     assert_eq!(choice.bucket, Some(place.bucket()));
 }
 

@@ -209,6 +209,10 @@ fn find<'a, 'b>(
     routes: &Routes<'b>,
     name: &str,
 ) -> Result<(&'b model::Route, &'a LiveRoute), Refusal> {
+    if routes.answers(name) {
+        let route = name.to_owned();
+        return Err(Refusal::NoPools { route });
+    }
     routes
         .get(name)
         .and_then(|route| Some((route, live.routes.get(name)?)))

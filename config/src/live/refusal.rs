@@ -45,6 +45,12 @@ pub enum Refusal {
         /// The pool.
         pool: String,
     },
+    /// A route that answers by itself has nothing to change.
+    #[error("route `{route}` has no pools: it answers by itself, and the file says what")]
+    NoPools {
+        /// The route.
+        route: String,
+    },
     /// The weights do not name exactly the pools of the route.
     #[error("weights must name every pool of route `{route}` ({}) and no other{}{}", list(.pools), named(", missing ", .missing), named(", unknown ", .unknown))]
     Pools {
@@ -143,7 +149,9 @@ impl Refusal {
     /// The keys the refusal is about, one by one.
     pub fn complaints(&self) -> Vec<Complaint> {
         match self {
-            Self::UnknownRoute { .. } | Self::UnknownPool { .. } => vec![self.about("name")],
+            Self::UnknownRoute { .. } | Self::UnknownPool { .. } | Self::NoPools { .. } => {
+                vec![self.about("name")]
+            }
             Self::Twice { targets } => Complaint::of_targets(targets, "is given twice"),
             Self::UnknownTargets { pool, unknown, .. } => {
                 Complaint::of_targets(unknown, &format!("is not a target of pool `{pool}`"))

@@ -7,25 +7,35 @@ use crate::snapshot::Structure;
 /// The weight that stands for "all" when one pool has everything.
 const ALL: u32 = 100;
 
-/// The routes of a file, in its order.
+/// The routes of a file that have pools, in its order; the others have nothing that changes.
 #[derive(Clone, Debug)]
-pub struct Routes<'a>(Vec<&'a model::Route>);
+pub struct Routes<'a> {
+    forwarding: Vec<&'a model::Route>,
+    answering: Vec<&'a model::Route>,
+}
 
 impl<'a> Routes<'a> {
     /// The routes of a file as written.
     pub fn of(config: &'a model::Config) -> Self {
-        Self(config.routes.iter().collect())
+        Self::sorted(config.routes.iter())
     }
 
     /// The routes of a compiled file.
     pub fn of_structure(structure: &'a Structure) -> Self {
-        Self(
-            structure
-                .routes
-                .iter()
-                .map(|route| &*route.settings)
-                .collect(),
-        )
+        Self::sorted(structure.routes.iter().map(|route| &*route.settings))
+    }
+
+    fn sorted(routes: impl Iterator<Item = &'a model::Route>) -> Self {
+        let (forwarding, answering) = routes.partition(|route| route.stable.is_some());
+        Self {
+            forwarding,
+            answering,
+        }
+    }
+
+    /// Whether `name` is a route without pools.
+    pub(super) fn answers(&self, name: &str) -> bool {
+        self.answering.iter().any(|route| route.name == name)
     }
 
     /// The route called `name`.
@@ -35,7 +45,7 @@ impl<'a> Routes<'a> {
 
     /// Routes in file order.
     pub fn iter(&self) -> impl Iterator<Item = &'a model::Route> {
-        self.0.iter().copied()
+        self.forwarding.iter().copied()
     }
 
     /// Names in file order.
@@ -47,7 +57,7 @@ impl<'a> Routes<'a> {
 /// The `weights` block of a route; one without a block gives everything to its stable pool.
 pub fn block(route: &model::Route) -> Weights {
     if route.weights.is_empty() {
-        return Weights::from([(route.stable.clone(), ALL)]);
+        return Weights::from([(route.stable_pool().to_owned(), ALL)]);
     }
     route
         .weights
@@ -61,7 +71,7 @@ pub fn stable_only(route: &model::Route) -> Weights {
     block(route)
         .into_keys()
         .map(|pool| {
-            let weight = if pool == route.stable { ALL } else { 0 };
+            let weight = if pool == route.stable_pool() { ALL } else { 0 };
             (pool, weight)
         })
         .collect()
@@ -73,7 +83,7 @@ pub(super) fn canaries(route: &model::Route) -> impl Iterator<Item = &str> {
         .weights
         .iter()
         .map(|(pool, _)| pool)
-        .filter(|pool| *pool != route.stable)
+        .filter(|pool| *pool != route.stable_pool())
 }
 
 /// A route as the file starts it.

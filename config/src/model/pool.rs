@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::HealthCheck;
+use super::{Cookies, Headers, HealthCheck};
 use crate::units::{Duration, Term};
 
 /// A group of targets and how to reach them.
@@ -77,6 +77,12 @@ pub struct Pool {
     /// How many further tries all requests together may have.
     #[serde(default)]
     pub retry_budget: RetryBudget,
+    /// Changes of header fields.
+    #[serde(default)]
+    pub headers: Headers,
+    /// Changes of cookies between clients and these targets.
+    #[serde(default)]
+    pub cookies: Cookies,
     /// Active health check; absent: passive ejection only.
     #[serde(default)]
     pub health_check: Option<HealthCheck>,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::indexed;
+use super::{Headers, Redirect, Respond, Rewrite, indexed};
 use crate::units::{Cidr, Duration};
 
 /// A match and what to do with the requests it takes.
@@ -17,8 +17,9 @@ pub struct Route {
     /// Which requests: all keys must hold, in each key any value; absent: every request.
     #[serde(default, rename = "match")]
     pub matches: Match,
-    /// The pool that a rollback returns to; it owns the high end of the buckets.
-    pub stable: String,
+    /// The pool that a rollback returns to; it owns the high end of the buckets. A route has exactly one of this, `redirect` and `respond`.
+    #[serde(default)]
+    pub stable: Option<String>,
     /// Weight by pool, 0 to 1,000,000; a share is weight / sum, resolved to 0.01 %. Absent: all to `stable`.
     #[serde(default)]
     pub weights: indexed::Map<u32>,
@@ -41,6 +42,25 @@ pub struct Route {
     /// Bounds of what each canary gets; what is over goes to `stable`, with reason `cap`.
     #[serde(default)]
     pub cap: Cap,
+    /// Another address for targets.
+    #[serde(default)]
+    pub rewrite: Option<Rewrite>,
+    /// Changes of header fields.
+    #[serde(default)]
+    pub headers: Headers,
+    /// Answers with another address instead of a pool's answer.
+    #[serde(default)]
+    pub redirect: Option<Redirect>,
+    /// Answers with a fixed text instead of a pool's answer.
+    #[serde(default)]
+    pub respond: Option<Respond>,
+}
+
+impl Route {
+    /// The stable pool; empty when the route answers by itself.
+    pub fn stable_pool(&self) -> &str {
+        self.stable.as_deref().unwrap_or_default()
+    }
 }
 
 fn default_cohort() -> String {

@@ -1,4 +1,4 @@
-//! One route as written to one route as used: its pools, weights, stickiness and flags.
+//! One route as written to one route as used: its action, pools, weights, stickiness and flags.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,8 +6,10 @@ use std::sync::Arc;
 use http::HeaderName;
 
 use super::names::{self, Faults, Names};
-use super::{Route, conditions, structure};
+use super::{Route, actions, conditions, rules, structure};
+use crate::action::{Action, Forward};
 use crate::decide::Key;
+use crate::fields::Headers;
 use crate::flag::{Carrier, Flag};
 use crate::ids::{CohortId, PoolId, RouteId};
 use crate::model::{self, Config, StickyMode};
@@ -51,23 +53,68 @@ impl<'a> Scope<'a> {
         self.check_name(position, &written.name, &path.key("name"), faults);
         check_max_step(written.max_step, &path.key("max_step"), faults);
         let conditions = conditions::compile(self, &written.matches, &path.key("match"), faults);
-        let cohort = self.cohort(&written.cohort, &path.key("cohort"), faults);
-        let keys = sticky(&written.sticky, &path.key("sticky"), faults);
-        let flags = self.flags(written, &path.key("flags"), faults);
-        let stable = faults.check(&path.key("stable"), self.pool(&written.stable));
-        let initial = self.initial(written, stable, path, faults);
-        let (stable, initial) = (stable?, initial?);
-        check_cap(written.cap, &initial, &path.key("cap"), faults);
+        let action = self.action(written, path, faults);
+        let headers = headers(
+            self.partitions,
+            &written.headers,
+            &path.key("headers"),
+            faults,
+        );
         Some(Route {
             id: RouteId(u32::try_from(position).ok()?),
             name: written.name.as_str().into(),
+            action: action?,
+            headers,
+            settings: Arc::new(written.clone()),
+            conditions,
+        })
+    }
+
+    fn action(
+        &mut self,
+        written: &'a model::Route,
+        path: &Trail<'_>,
+        faults: &mut Faults,
+    ) -> Option<Action> {
+        match actions::Written::of(written, path, faults)? {
+            actions::Written::Forward(stable) => {
+                let forward = self.forward(written, stable, path, faults);
+                forward.map(Action::Forward)
+            }
+            actions::Written::Redirect(redirect) => {
+                let redirect = actions::redirect(redirect, &path.key("redirect"), faults);
+                redirect.map(Action::Redirect)
+            }
+            actions::Written::Respond(respond) => {
+                let respond = actions::respond(respond, &path.key("respond"), faults);
+                respond.map(Action::Respond)
+            }
+        }
+    }
+
+    fn forward(
+        &mut self,
+        written: &'a model::Route,
+        stable: &str,
+        path: &Trail<'_>,
+        faults: &mut Faults,
+    ) -> Option<Forward> {
+        let cohort = self.cohort(&written.cohort, &path.key("cohort"), faults);
+        let keys = sticky(&written.sticky, &path.key("sticky"), faults);
+        let flags = self.flags(written, &path.key("flags"), faults);
+        let stable = faults.check(&path.key("stable"), self.pool(stable));
+        let initial = self.initial(written, stable, path, faults);
+        let rewrite = written.rewrite.as_ref();
+        let rewrite = rewrite.and_then(|it| rules::rewrite(it, &path.key("rewrite"), faults));
+        let (stable, initial) = (stable?, initial?);
+        check_cap(written.cap, &initial, &path.key("cap"), faults);
+        Some(Forward {
             cohort,
             stable,
             pools: initial.weights.iter().map(|(id, _)| *id).collect(),
-            initial,
             flags,
-            settings: Arc::new(written.clone()),
-            conditions,
+            initial,
+            rewrite,
             keys,
         })
     }
@@ -123,10 +170,10 @@ impl<'a> Scope<'a> {
         let weights: Vec<Option<(PoolId, u32)>> = weights.collect();
         let weights: Vec<_> = weights.into_iter().collect::<Option<_>>()?;
         let stable = stable?;
-        if written.weights.get(&written.stable).is_none() {
+        if written.weights.get(written.stable_pool()).is_none() {
             let message = format!(
                 "the stable pool `{}` has no weight; name it in `weights`, 0 is allowed",
-                written.stable
+                written.stable_pool()
             );
             faults.add(&path.key("stable"), message);
         }
@@ -175,6 +222,21 @@ impl<'a> Scope<'a> {
             }
         }
         flags
+    }
+}
+
+/// The changes of header fields of a route or a pool.
+pub(super) fn headers(
+    partitions: &Partitions,
+    written: &model::Headers,
+    path: &Trail<'_>,
+    faults: &mut Faults,
+) -> Headers {
+    let request = rules::Direction::Request(&partitions.header);
+    let response = rules::Direction::Response;
+    Headers {
+        request: rules::fields(&written.request, request, &path.key("request"), faults),
+        response: rules::fields(&written.response, response, &path.key("response"), faults),
     }
 }
 

@@ -3,13 +3,13 @@
 //! What stands by itself (addresses, targets, timeouts) is checked where the file is read; here it is only parsed,
 //! and skipped when it cannot be.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 
 use super::names::{self, Faults, Names};
-use super::{Listener, Pool, Route, Structure, Target, routes};
+use super::{Listener, Pool, Route, Structure, Target, routes, rules};
 use crate::digest::digest;
 use crate::health::Check;
 use crate::ids::{ListenerId, PartitionId, PoolId, RouteId};
@@ -24,6 +24,7 @@ impl Structure {
         let mut faults = Faults::default();
         check_counts(config, &mut faults);
         let partitions = partitions(&config.partitions, &mut faults);
+        let pools = pools(config, &partitions, &mut faults);
         let mut scope = routes::Scope::new(config, &partitions);
         let top = Trail::default();
         let path = top.key("routes");
@@ -45,7 +46,7 @@ impl Structure {
             admin: config.admin.clone(),
             listeners: listeners(config),
             resolver: config.resolver.clone(),
-            pools: pools(config),
+            pools,
             index: index(&routes),
             routes,
             access_logs: config.access_log.clone(),
@@ -86,15 +87,26 @@ fn listeners(config: &Config) -> Vec<Listener> {
     listeners.collect()
 }
 
-fn pools(config: &Config) -> Vec<Pool> {
+fn pools(config: &Config, partitions: &Partitions, faults: &mut Faults) -> Vec<Pool> {
+    let forwarding = config.routes.iter().filter(|route| route.stable.is_some());
+    let ours: HashSet<&str> = forwarding.map(|route| &*route.sticky.cookie).collect();
+    let top = Trail::default();
+    let all = top.key("pools");
     let pools = (0..).map(PoolId).zip(config.pools.iter());
-    let pools = pools.map(|(id, (name, pool))| Pool {
-        id,
-        name: name.into(),
-        value: value(name),
-        targets: pool.targets.iter().flatten().filter_map(target).collect(),
-        check: check(pool),
-        settings: Arc::new(pool.clone()),
+    let pools = pools.map(|(id, (name, pool))| {
+        let path = all.key(name);
+        let headers = routes::headers(partitions, &pool.headers, &path.key("headers"), faults);
+        let cookies = rules::cookies(&pool.cookies, &ours, &path.key("cookies"), faults);
+        Pool {
+            id,
+            name: name.into(),
+            value: value(name),
+            targets: pool.targets.iter().flatten().filter_map(target).collect(),
+            check: check(pool),
+            settings: Arc::new(pool.clone()),
+            headers: Arc::new(headers),
+            cookies: Arc::new(cookies),
+        }
     });
     pools.collect()
 }

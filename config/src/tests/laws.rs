@@ -7,9 +7,10 @@ use proptest::prelude::*;
 use super::{loaded, read};
 use crate::digest::digest;
 use crate::model::{
-    AccessLog, Balance, BodyMatch, Cap, Config, Ejection, Failover, Flag, HealthCheck,
-    HealthProtocol, LogFormat, Match, OnFull, Pattern, Pool, PoolTls, QueryCondition, QueryValue,
-    RetryBudget, Route, SameSite, Sticky, StickyMode, SuccessRate, Target, Values, indexed,
+    AccessLog, Balance, BodyMatch, Cap, Config, CookieNames, Cookies, Ejection, Expire, Failover,
+    Fields, Flag, Headers, HealthCheck, HealthProtocol, LogFormat, Match, OnFull, Pattern, Pool,
+    PoolTls, Port, QueryCondition, QueryValue, Redirect, Replacement, Respond, RetryBudget,
+    Rewrite, Route, SameSite, Sticky, StickyMode, SuccessRate, Target, Values, When, indexed,
 };
 use crate::units::{Duration, Size, Term};
 
@@ -213,10 +214,61 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn replacement()(one in text(), other in option::of(text())) -> Replacement {
+        match other {
+            Some(to) => Replacement::Regex { regex: one, to },
+            None => Replacement::Text(one),
+        }
+    }
+}
+
+prop_compose! {
+    fn rewrite()(path in option::of(replacement()), query in option::of(replacement()), url in option::of(replacement()), host in option::of(replacement())) -> Rewrite {
+        Rewrite { path, query, url, host }
+    }
+}
+
+prop_compose! {
+    fn fields()(set in prop::collection::btree_map(key(), text(), 0..2), add in prop::collection::btree_map(key(), text(), 0..2), remove in vec(text(), 0..2)) -> Fields {
+        let add = add.into_iter().map(|(name, value)| (name, Values::Many(vec![value])));
+        Fields { set, add: add.collect(), remove }
+    }
+}
+
+prop_compose! {
+    fn headers()(request in fields(), response in fields()) -> Headers {
+        Headers { request, response }
+    }
+}
+
+prop_compose! {
+    fn cookies()(drop in vec(text(), 0..2), rename in prop::collection::btree_map(key(), text(), 0..2), name in text(), domains in vec(text(), 0..2), twice in any::<bool>()) -> Cookies {
+        let when = if twice { When::Twice } else { When::Present };
+        let expire = vec![Expire { name, domains, path: "/".into(), when }];
+        Cookies { request: CookieNames { drop, rename }, response: CookieNames::default(), expire }
+    }
+}
+
+prop_compose! {
+    fn redirect()(texts in vec(option::of(text()), 4), port in option::of(any::<u16>()), status in 301..=308u16) -> Redirect {
+        let [protocol, host, path, query] = <[Option<String>; 4]>::try_from(texts).unwrap();
+        Redirect { protocol, host, path, query, port: port.map(|port| Port::Number(port.max(1))), status }
+    }
+}
+
+prop_compose! {
+    fn respond()(status in 200..=599u16, content_type in text(), body in option::of(text()), wait in option::of(any::<u16>())) -> Respond {
+        let retry_after = wait.map(|wait| Duration::seconds(wait.into()));
+        Respond { status, content_type, body_file: body.clone().map(Into::into), body, retry_after }
+    }
+}
+
+prop_compose! {
     fn route()(
         name in text(),
         matches in any_match(),
-        stable in text(),
+        action in (option::of(text()), option::of(redirect()), option::of(respond())),
+        rules in (option::of(rewrite()), headers()),
         weights in prop::collection::hash_map(key(), any::<u32>(), 0..4),
         max_step in 0.0..=100.0f64,
         flags in vec(flag(), 0..2),
@@ -226,7 +278,9 @@ prop_compose! {
     ) -> Route {
         let sticky = Sticky { mode: StickyMode::Off, same_site: SameSite::Strict, max_age: Duration::seconds(max_age), keys, ..Sticky::default() };
         let weights = indexed::Map(weights.into_iter().collect());
-        Route { name, matches, stable, weights, cohort: "c".into(), failover: Failover::None, max_step, sticky, flags, cap }
+        let (stable, redirect, respond) = action;
+        let (rewrite, headers) = rules;
+        Route { name, matches, stable, redirect, respond, rewrite, headers, weights, cohort: "c".into(), failover: Failover::None, max_step, sticky, flags, cap }
     }
 }
 
@@ -236,6 +290,7 @@ prop_compose! {
         found in (option::of(text()), option::of(text()), option::of(text())),
         check in option::of((text(), 1..100u32, option::of(1..=u16::MAX))),
         tls in option::of((option::of(text()), any::<bool>())),
+        rules in (headers(), cookies()),
         retries in 0..=10u8,
         idle in any::<u32>(),
         term in option::of(0u64..9).prop_map(|term| Term(term.map(Duration::seconds))),
@@ -257,6 +312,7 @@ prop_compose! {
             idle_timeout: Duration(std::time::Duration::from_millis(idle.into())), upgraded_idle: Duration::seconds(3),
             request_timeout: Duration::seconds(9), evict_upgraded: term, max_requests: idle, max_requests_per_target: idle / 2, slow_start: Duration::default(), deregistration_delay: Duration::seconds(5), retries,
             retry_budget: RetryBudget { percent: retries.into(), min_per_second: 7 }, health_check: check,
+            headers: rules.0, cookies: rules.1,
             ejection: Ejection { success_rate: (idle % 2 == 0).then(SuccessRate::default), ..Ejection::default() },
         }
     }

@@ -84,7 +84,7 @@ fn a_problem_names_the_file_it_is_in() {
         shown,
         [
             "k.toml:6:11: pools.ec2.targets: a pool needs at least one target, as [\"127.0.0.1:3001\"]",
-            "b.toml:4:1: listeners[1].port: unknown key here; it belongs in `[server.forwarded]` or `[pools.NAME.health_check]`",
+            "b.toml:4:1: listeners[1].port: unknown key; allowed here: `name`, `bind`, `h2c`",
             "c.toml:2:8: listeners[2].name: \"public\" is the name of another one too",
             "c.toml:3:9: listeners[2].bind: the environment variable `NOTHING` is not set; set it or give a default as `${NOTHING:-default}`",
         ]
@@ -111,7 +111,7 @@ fn everything_wrong_is_reported_in_one_go() {
     );
     let loaded = loaded(&[("k.toml", &text)]);
     let compile = |config: &Config| -> Result<(), Vec<Fault>> {
-        assert_eq!(config.routes[0].stable, "nope");
+        assert_eq!(config.routes[0].stable_pool(), "nope");
         assert!(config.pools.get("ec2").is_some());
         let route = Path::default().key("routes").index(0);
         Err(vec![
@@ -148,7 +148,7 @@ fn everything_wrong_is_reported_in_one_go() {
 #[test]
 fn what_only_follows_from_something_wrong_stays_unsaid() {
     let text = format!(
-        "{MINIMAL}[pools]\nec2 = 5\n[[routes]]\nnmae = 'r'\nweights = {{ ec2 = 1 }}\n[[routes]]\nname = 3\nstable = 'ec2'\n"
+        "{MINIMAL}[pools]\nec2 = 5\n[[routes]]\nnmae = 'r'\nstable = 5\nweights = {{ ec2 = 1 }}\n[[routes]]\nname = 3\nstable = 'ec2'\n"
     );
     let loaded = loaded(&[("k.toml", &text)]);
     let route = |n: usize| Path::default().key("routes").index(n);
@@ -175,8 +175,8 @@ fn what_only_follows_from_something_wrong_stays_unsaid() {
         shown,
         [
             "pools.ec2",
-            "routes[0].stable",
             "routes[0].nmae",
+            "routes[0].stable",
             "routes[0].weights.ec2",
             "routes[1].name",
         ]

@@ -50,6 +50,9 @@ pub(in super::super) fn explanation(answer: &Value, surroundings: &Surroundings)
 
 fn conclusion(decision: &Value) -> String {
     let word = |key: &str| decision.get(key).and_then(Value::as_str).map(clean);
+    if let (Some(route), Some(answer)) = (word("route"), word("answer")) {
+        return format!("→ route {route} answers by itself: {answer}");
+    }
     match (word("pool"), word("route"), word("reason")) {
         (Some(pool), Some(route), Some(reason)) => {
             format!("→ pool {pool} of route {route}, reason {reason}")
@@ -61,7 +64,7 @@ fn conclusion(decision: &Value) -> String {
 
 /// The rest of the decision.
 fn details(decision: &Value) -> String {
-    let told = ["pool", "route", "reason"];
+    let told = ["answer", "pool", "route", "reason"];
     let mut table = Table::new(&[], &[]);
     let Value::Object(entries) = decision else {
         return String::new();

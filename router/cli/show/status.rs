@@ -34,7 +34,9 @@ pub(super) fn route(answer: &Value, surroundings: &Surroundings) -> String {
         .get("pools")
         .and_then(|pools| Vec::deserialize(pools).ok());
     let mut text = one(&route, &pools.unwrap_or_default(), surroundings);
-    text.push_str(&format!("\n{}\n", next(&route)));
+    if route.answer.is_none() {
+        text.push_str(&format!("\n{}\n", next(&route)));
+    }
     text
 }
 
@@ -63,6 +65,10 @@ fn header(status: &Status, surroundings: &Surroundings) -> String {
 }
 
 fn one(route: &Route, pools: &[Pool], surroundings: &Surroundings) -> String {
+    if let Some(answer) = &route.answer {
+        let name = paint(&clean(&route.name), BOLD, surroundings);
+        return format!("{name}   answers by itself: {}\n", clean(answer));
+    }
     let mut table = Table::new(
         &[
             "  POOL", "WEIGHT", "ASKED", "USERS", "REQUESTS", "HEALTHY", "",
@@ -78,7 +84,12 @@ fn one(route: &Route, pools: &[Pool], surroundings: &Surroundings) -> String {
             share(route.share.users.of(name)),
             share(route.share.requests.of(name)),
             healthy(pools.iter().find(|pool| pool.name == name)),
-            if name == route.stable { "stable" } else { "" }.into(),
+            if Some(name) == route.stable.as_deref() {
+                "stable"
+            } else {
+                ""
+            }
+            .into(),
         ]);
     }
     let mut text = format!("{}\n", headline(route, surroundings));
