@@ -11,6 +11,7 @@ mod gauge;
 mod head;
 mod http2;
 mod linger;
+mod probe;
 mod serve;
 mod wire;
 mod wires;
@@ -34,6 +35,7 @@ use alarm::Alarm;
 pub use connection::Connection;
 pub use ending::Ending;
 pub use gauge::Gauge;
+pub use probe::Readiness;
 pub use wire::{SharedId, Wire};
 pub use wires::Wires;
 
@@ -99,6 +101,7 @@ impl Edge {
             proxy,
             refuser,
             shutdown,
+            readiness: Arc::default(),
         });
         Self {
             service,
@@ -112,6 +115,11 @@ impl Edge {
     /// How many connections are open.
     pub fn gauge(&self) -> &Arc<Gauge> {
         &self.gauge
+    }
+
+    /// What a load balancer in front is told.
+    pub fn readiness(&self) -> &Arc<Readiness> {
+        &self.service.readiness
     }
 
     /// The connections that are open.

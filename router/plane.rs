@@ -10,7 +10,7 @@ use pingora_proxy::HttpProxy;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use crate::accept::{Bound, Edge, Gauge, Wires};
+use crate::accept::{Bound, Edge, Gauge, Readiness, Wires};
 use crate::metrics::Metrics;
 use crate::proxy::Proxy;
 use crate::publish::Publisher;
@@ -28,6 +28,7 @@ pub struct Plane {
     proxy: Arc<HttpProxy<Proxy>>,
     gauge: Arc<Gauge>,
     wires: Arc<Wires>,
+    readiness: Arc<Readiness>,
     stop: watch::Sender<bool>,
     cut: watch::Sender<bool>,
 }
@@ -67,11 +68,13 @@ impl Plane {
         }
         let gauge = Arc::clone(edge.gauge());
         let wires = Arc::clone(edge.wires());
+        let readiness = Arc::clone(edge.readiness());
         Ok(Self {
             runtime,
             proxy,
             gauge,
             wires,
+            readiness,
             stop,
             cut,
         })
@@ -80,6 +83,11 @@ impl Plane {
     /// The connections that are open.
     pub fn wires(&self) -> &Arc<Wires> {
         &self.wires
+    }
+
+    /// Tells load balancers in front to send traffic elsewhere; whatever comes is served all the same.
+    pub fn turn_away(&self) {
+        self.readiness.drain();
     }
 
     /// Stops accepting, closes idle connections, and lets requests in flight finish for at most `patience`.

@@ -1,6 +1,7 @@
 //! `kanaria run`: brings the parts up in order, waits for signals, and takes them down so that nothing in flight is lost.
 
 mod house;
+mod reload;
 mod signals;
 
 use std::io::Write;
@@ -15,7 +16,7 @@ use tokio::sync::watch;
 use crate::accept::{self, Bound};
 use crate::admin::{Admin, Phase, Running, Socket};
 use crate::cap::Caps;
-use crate::control::{self, Action, Control, Order, Setup};
+use crate::control::{self, Control, Setup};
 use crate::discovery::Discovery;
 use crate::evict::{self, Evictions};
 use crate::metrics::Metrics;
@@ -23,6 +24,7 @@ use crate::plane::{Plane, Shared};
 use crate::pool::{Pools, health};
 use crate::publish::Publisher;
 use crate::record::Recorder;
+use crate::source::Watched;
 use crate::{admin, secret, state};
 use house::Home;
 pub use house::{Loaded, load};
@@ -52,7 +54,6 @@ struct Router {
     phase: watch::Sender<Phase>,
     stop_health: watch::Sender<bool>,
     recorder: Arc<Recorder>,
-    structure: Arc<Structure>,
 }
 
 /// Runs the router of the file at `path` until a signal ends it; prints each bound address on standard output.
@@ -80,12 +81,14 @@ fn failed(what: &str, error: impl std::fmt::Display) -> StartError {
 
 impl Router {
     async fn start(path: &Path) -> Result<Self, StartError> {
+        let watched = Arc::new(Watched::new(path));
+        watched.take();
         let Loaded { structure, .. } = load(path).map_err(StartError::Refused)?;
         let structure = Arc::new(structure);
         let bound = bind(&structure)?;
         let socket = Socket::bind(&structure.admin.bind).map_err(|error| failed("admin", error))?;
         announce(&bound, &socket).map_err(|error| failed("standard output", error))?;
-        let parts = Parts::new(path, &structure).await?;
+        let parts = Parts::new(&watched, &structure).await?;
         let (phase, phases) = watch::channel(Phase::Starting);
         let (control, task) =
             control::new(parts.setup).map_err(|error| failed("control", error))?;
@@ -110,6 +113,7 @@ impl Router {
             Arc::clone(&parts.pools),
             control.clone(),
         ));
+        tokio::spawn(reload::watch(control.clone(), watched));
         phase.send_replace(Phase::Serving);
         Ok(Self {
             plane,
@@ -118,14 +122,13 @@ impl Router {
             phase,
             stop_health,
             recorder: parts.shared.recorder,
-            structure,
         })
     }
 
     async fn serve(self, mut signals: Signals) {
         loop {
             match signals.next().await {
-                Signal::Reload => self.reload(),
+                Signal::Reload => reload::on_signal(self.control.clone()),
                 Signal::Reopen => self.recorder.reopen(),
                 Signal::Drain => break self.drain(&mut signals).await,
                 Signal::Stop => break tracing::info!("stopping at once"),
@@ -134,28 +137,13 @@ impl Router {
         self.end().await;
     }
 
-    /// Reads the file again; the outcome is in the log and the journal.
-    fn reload(&self) {
-        let control = self.control.clone();
-        tokio::spawn(async move {
-            let order = Order {
-                action: Action::Reload,
-                actor: "local".into(),
-                reason: Some("SIGHUP".into()),
-                if_revision: None,
-                dry_run: false,
-            };
-            match control.order(order).await {
-                Ok(done) => tracing::info!("reloaded: revision {}", done.revision),
-                Err(rejection) => tracing::error!("reload refused: {rejection}"),
-            }
-        });
-    }
-
     /// Lets what is in flight finish; a second signal ends that.
     async fn drain(&self, signals: &mut Signals) {
-        let server = &self.structure.server;
+        // Of the file in force, which may not be the one of the start.
+        let standing = self.control.standing();
+        let server = &standing.structure.server;
         self.phase.send_replace(Phase::Draining);
+        self.plane.turn_away();
         let drained = async {
             tokio::time::sleep(server.pre_drain.0).await;
             let patience = server.drain_timeout.0;
@@ -193,7 +181,7 @@ struct Parts {
 }
 
 impl Parts {
-    async fn new(path: &Path, structure: &Arc<Structure>) -> Result<Self, StartError> {
+    async fn new(watched: &Arc<Watched>, structure: &Arc<Structure>) -> Result<Self, StartError> {
         let secret = read_secret(structure).map_err(|error| failed("secret", error))?;
         let started_at = jiff::Timestamp::now().to_string();
         let beginning = state::begin(&structure.server.state_dir, structure, &started_at)
@@ -229,7 +217,7 @@ impl Parts {
             metrics,
         };
         let house = Home::new(
-            path,
+            Arc::clone(watched),
             secret,
             Arc::clone(&pools),
             caps,

@@ -1,6 +1,9 @@
 //! Where the configuration comes from: the file, the files it includes, and the environment.
 //!
-//! It reads and finds; what the texts mean is the business of crate `config`. It watches nothing.
+//! It reads and finds; what the texts mean is the business of crate `config`.
+
+mod stamp;
+mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,6 +15,9 @@ use config::model::Config;
 use config::problem::{self, Fault, Problem};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+
+pub use stamp::Stamp;
+pub use watched::{Mark, Watched};
 
 /// More than any configuration needs, and little enough to read by mistake.
 const LARGEST: u64 = 64 << 20;
@@ -31,7 +37,7 @@ pub fn load(path: &Path) -> Result<Loaded, Vec<Problem>> {
     };
     let mut found = Found::default();
     for (position, pattern) in patterns.iter().enumerate() {
-        found.include(folder(path), path, pattern, position);
+        found.include(path, pattern, position);
     }
     let loaded = main.load(found.texts, &environment);
     if found.problems.is_empty() && found.faults.is_empty() {
@@ -192,7 +198,7 @@ struct Found {
 
 impl Found {
     /// Takes in the files of one pattern. A pattern with wildcards may find none: `routes.d` may be empty.
-    fn include(&mut self, folder: &Path, main: &Path, pattern: &str, position: usize) {
+    fn include(&mut self, main: &Path, pattern: &str, position: usize) {
         let fault = |message: String| {
             let path = problem::Path::default();
             path.key("include").index(position).fault(message)
@@ -200,10 +206,7 @@ impl Found {
         if pattern.is_empty() {
             return;
         }
-        // The folder's own name may contain what a pattern reads as a wildcard.
-        let folder = glob::Pattern::escape(&shown(folder));
-        let full = shown(&Path::new(&folder).join(pattern));
-        let found = match glob::glob(&full) {
+        let found = match matches(main, pattern) {
             Ok(found) => found,
             Err(error) => {
                 let message = format!("{pattern:?} is not a pattern: {}", error.msg);
@@ -238,6 +241,12 @@ impl Found {
         }
         self.paths.insert(path);
     }
+}
+
+/// The files that a pattern of `main` stands for. The folder's own name may contain what a pattern reads as a wildcard.
+fn matches(main: &Path, pattern: &str) -> Result<glob::Paths, glob::PatternError> {
+    let folder = glob::Pattern::escape(&shown(folder(main)));
+    glob::glob(&shown(&Path::new(&folder).join(pattern)))
 }
 
 /// Whether a pattern has found the main file itself.

@@ -50,6 +50,10 @@ mod rollback;
 mod journal;
 // Start, reload, drain, exit.
 mod lifecycle;
+// The file that is taken by itself when it changes.
+mod watch;
+// What a load balancer in front is told over the listeners.
+mod probe;
 // One access-log line per request, and metrics that agree with it.
 mod record;
 // The admin API from outside: who may, what is refused, what is told.

@@ -13,7 +13,7 @@ const MAY: [(&str, &[&str]); 20] = [
     ("admin", &["control", "journal", "state"]),
     ("cap", &[]),
     ("control", &["journal", "publish", "state"]),
-    ("discovery", &["pool"]),
+    ("discovery", &["pool", "source"]),
     ("evict", &["accept", "pool"]),
     ("forward", &["cap", "pool", "record"]),
     ("forwarded", &[]),

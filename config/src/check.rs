@@ -59,6 +59,9 @@ fn server(server: &Server, path: &Path, faults: &mut Vec<Fault>) {
         let message = "the secret must not be empty; leave the key out to use `secret_file`";
         faults.push(path.key("secret").fault(message));
     }
+    if let Some(message) = health_path(&server.health_path) {
+        faults.push(path.key("health_path").fault(message));
+    }
     limits(&server.limits, &path.key("limits"), faults);
     let timeouts = &server.timeouts;
     let timeouts = [
@@ -67,6 +70,15 @@ fn server(server: &Server, path: &Path, faults: &mut Vec<Fault>) {
         ("body", timeouts.body),
     ];
     not_zero(&path.key("timeouts"), &timeouts, faults);
+}
+
+/// Why a text is no path that requests can ask for; a query is not part of it.
+fn health_path(path: &str) -> Option<String> {
+    let is_visible = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#');
+    let is_path = path.is_empty() || (path.starts_with('/') && path.bytes().all(is_visible));
+    (!is_path).then(|| {
+        format!("{path:?} is not a path; it starts with `/` and has visible ASCII only, without `?` and `#`")
+    })
 }
 
 /// `http::Uri` counts in 16 bits: a target of 64 KiB has none.

@@ -139,8 +139,8 @@ impl Connection {
         (self, open)
     }
 
-    /// Sends an answer of ours to a head that was refused, and closes once the client had time to read it.
-    pub(super) async fn refuse(mut self, answer: &[u8]) {
+    /// Sends an answer of ours to a head that goes no further, and closes once the client had time to read it.
+    pub(super) async fn answer(mut self, answer: &[u8]) {
         self.allowed = Allowed::All;
         self.wire.add_received(self.inbound.len());
         if let Ok(socket) = self.socket_mut()

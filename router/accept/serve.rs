@@ -15,6 +15,7 @@ use pingora_proxy::HttpProxy;
 use super::alarm::Alarm;
 use super::connection::Connection;
 use super::head::{self, Beginning, Next, Patience};
+use super::probe::{self, Readiness};
 use crate::hygiene::Framing;
 use crate::proxy::Proxy;
 use crate::record::Cause;
@@ -25,6 +26,7 @@ pub(super) struct Service {
     pub(super) proxy: Arc<HttpProxy<Proxy>>,
     pub(super) refuser: Refuser,
     pub(super) shutdown: ShutdownWatch,
+    pub(super) readiness: Arc<Readiness>,
 }
 
 /// Serves `connection` to its end, unless its client begins HTTP/2: then it comes back.
@@ -67,6 +69,10 @@ pub(super) async fn serve(mut connection: Connection, service: Arc<Service>) {
             Next::Refused(cause) => {
                 return refuse(connection, &service, cause).await;
             }
+            Next::Head(..) if probe::is_asked(connection.waiting(), &server.health_path) => {
+                let answer = service.readiness.raw(connection.waiting());
+                return connection.answer(&answer).await;
+            }
             Next::Head(length, framing) => match one(connection, length, framing, &service).await {
                 Some(kept) => connection = kept,
                 None => return,
@@ -79,7 +85,7 @@ pub(super) async fn serve(mut connection: Connection, service: Arc<Service>) {
 async fn refuse(connection: Connection, service: &Service, cause: Cause) {
     let said = Said::by_line(connection.waiting());
     let refusal = service.refuser.refusal(connection.wire(), said, cause);
-    connection.refuse(&refusal.answer()).await;
+    connection.answer(&refusal.answer()).await;
     service.refuser.record(refusal);
 }
 

@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime};
 
 use config::discovery;
 
-use super::system::Stamp;
 use super::{Answer, Failure};
+use crate::source::Stamp;
 
 /// From one look to the next.
 pub(super) const POLL: Duration = Duration::from_millis(500);

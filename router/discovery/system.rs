@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hickory_resolver::Hosts;
 use hickory_resolver::proto::rr::Name;
 use hickory_resolver::system_conf::parse_resolv_conf;
+
+use crate::source::Stamp;
 
 /// A name server has this long, or less when `resolv.conf` says so; then the next one is asked.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -26,16 +27,6 @@ pub(super) struct System {
 
 /// Which edition of the two files was read.
 pub(super) type Edition = [Option<Stamp>; 2];
-
-/// Which edition of a file is there: a rename, a rewrite and a swapped link all change it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
-    device: u64,
-    inode: u64,
-    length: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
 
 /// What they say.
 #[derive(Debug)]
@@ -61,7 +52,7 @@ impl Default for System {
 impl System {
     /// The edition that is there now.
     pub(super) fn edition(&self) -> Edition {
-        [stamp(&self.resolv_conf), stamp(&self.hosts)]
+        [Stamp::at(&self.resolv_conf), Stamp::at(&self.hosts)]
     }
 
     /// Reads both; one that is not there says nothing, as everywhere on the machine.
@@ -96,21 +87,4 @@ fn read(path: &Path) -> String {
     let is_small = fs::metadata(path).is_ok_and(|about| about.len() <= LARGEST);
     let text = is_small.then(|| fs::read(path).ok()).flatten();
     String::from_utf8_lossy(&text.unwrap_or_default()).into_owned()
-}
-
-/// The edition of the file at `path`; `None` when there is none.
-pub(super) fn stamp(path: &Path) -> Option<Stamp> {
-    fs::metadata(path).ok().map(|about| Stamp::of(&about))
-}
-
-impl Stamp {
-    pub(super) fn of(about: &fs::Metadata) -> Self {
-        Self {
-            device: about.dev(),
-            inode: about.ino(),
-            length: about.len(),
-            modified: (about.mtime(), about.mtime_nsec()),
-            changed: (about.ctime(), about.ctime_nsec()),
-        }
-    }
 }

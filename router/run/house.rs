@@ -1,7 +1,7 @@
 //! The rest of the program as control sees it: the file, the pools, the logs, the metrics.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -25,7 +25,7 @@ use crate::discovery::{Discovery, Report};
 use crate::evict::Evictions;
 use crate::plane::Shared;
 use crate::pool::{Pools, TargetChange, TargetState, TargetStatus};
-use crate::source;
+use crate::source::{self, Watched};
 
 /// A file that is taken.
 pub struct Loaded {
@@ -81,7 +81,7 @@ impl Loaded {
 
 /// What control asks and tells.
 pub(super) struct Home {
-    path: PathBuf,
+    watched: Arc<Watched>,
     secret: Secret,
     pools: Arc<Pools>,
     caps: Arc<Caps>,
@@ -92,7 +92,7 @@ pub(super) struct Home {
 
 impl Home {
     pub(super) fn new(
-        path: &Path,
+        watched: Arc<Watched>,
         secret: Secret,
         pools: Arc<Pools>,
         caps: Arc<Caps>,
@@ -101,7 +101,7 @@ impl Home {
         shared: Shared,
     ) -> Self {
         Self {
-            path: path.to_owned(),
+            watched,
             secret,
             pools,
             caps,
@@ -114,7 +114,8 @@ impl Home {
 
 impl House for Home {
     fn load(&self) -> Result<Structure, Invalid> {
-        let loaded = load(&self.path).map_err(|problems| invalid(&problems))?;
+        self.watched.take();
+        let loaded = load(self.watched.path()).map_err(|problems| invalid(&problems))?;
         // A pool that is new in the file must have targets when its first request comes.
         self.discovery.prepare_blocking(&loaded.structure);
         Ok(loaded.structure)

@@ -30,6 +30,13 @@ pub struct Server {
     pub secret: Option<String>,
     /// With `true` a missing state starts every route at 100 % stable, latched, instead of the file's weights.
     pub require_state: bool,
+    /// Path that the listeners answer themselves, for the checks of a load balancer in front: 200, and 503 from SIGTERM on, during
+    /// `pre_drain` too. It takes GET and HEAD for any host, is not routed, has no line in a log and counts as no request. Empty: none.
+    pub health_path: String,
+    /// With `true` the file is also read again by itself when it changes, or one that it includes: it is looked at by name four times
+    /// a second, so that a rename, a rewrite and a swapped link (a ConfigMap) are seen on any file system. A file that is refused
+    /// changes nothing.
+    pub watch: bool,
     /// Bounds of a request and a response.
     pub limits: Limits,
     /// Bounds of waiting for a client.
@@ -50,6 +57,8 @@ impl Default for Server {
             secret_file: "state/secret".into(),
             secret: None,
             require_state: false,
+            health_path: String::new(),
+            watch: false,
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             forwarded: Forwarded::default(),

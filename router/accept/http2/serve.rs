@@ -6,12 +6,13 @@ use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
 use http::request::Parts;
-use http::{Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, header};
 use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::http::ServerSession;
 use pingora_http::RequestHeader;
 
 use super::stream::Stream;
+use crate::accept::probe;
 use crate::accept::serve::Service;
 use crate::accept::wire::Wire;
 use crate::hygiene::http2;
@@ -32,12 +33,15 @@ pub(super) async fn serve(
     let (mut head, body) = request.into_parts();
     wire.add_received(size(&head));
     let published = service.refuser.publisher().current();
-    let limits = &published.snapshot.structure.server.limits;
-    if let Err(cause) = http2::settle(&mut head, limits) {
+    let server = &published.snapshot.structure.server;
+    if let Err(cause) = http2::settle(&mut head, &server.limits) {
         let refusal = service.refuser.refusal(&wire, said(&head), cause);
         refuse(respond, &refusal, &wire);
         service.refuser.record(refusal);
         return wire.answered();
+    }
+    if probe::is_asked_by(&head, &server.health_path) {
+        return tell_readiness(respond, &head, service.readiness.answer());
     }
     drop(published);
     head.extensions.insert(Arc::clone(&wire));
@@ -53,6 +57,26 @@ pub(super) async fn serve(
         service.refuser.record(refusal);
     }
     wire.answered()
+}
+
+/// Answers a check; whether the answer could be sent.
+fn tell_readiness(
+    mut respond: SendResponse<Bytes>,
+    head: &Parts,
+    (status, body): (StatusCode, &'static str),
+) -> bool {
+    let answer = Response::builder()
+        .status(status)
+        .header(header::SERVER, "kanaria")
+        .header(header::CONTENT_TYPE, "text/plain")
+        .header(header::CONTENT_LENGTH, body.len())
+        .header(header::CACHE_CONTROL, "no-store")
+        .body(());
+    let is_head = head.method == Method::HEAD;
+    let sent = answer
+        .ok()
+        .and_then(|answer| respond.send_response(answer, is_head).ok());
+    sent.is_some_and(|mut rest| is_head || rest.send_data(Bytes::from(body), true).is_ok())
 }
 
 /// Answers a head that was refused. The client may be gone already; there is nobody to tell.
