@@ -44,7 +44,7 @@ fn ailing_pool(n_targets: u16, balance: &str) -> Arc<Pool> {
     let now = Instant::now();
     for _ in 0..n_targets / 10 {
         let lease = pool.pick(&[], now).expect("most targets are healthy");
-        lease.failed(Failure::Refused);
+        pool.failed(&lease, Failure::Refused);
     }
     pool
 }

@@ -7,6 +7,7 @@
 
 mod balance;
 mod budget;
+mod current;
 mod ejection;
 mod eligible;
 pub mod health;
@@ -18,25 +19,28 @@ mod rotation;
 mod status;
 mod tally;
 mod target;
+mod terms;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use arc_swap::{ArcSwap, Guard};
 use tokio::sync::broadcast;
 
 use budget::Budget;
+use current::Current;
 pub use ejection::EjectionCause;
 use eligible::Eligible;
+use lease::Place;
 pub use lease::{Failure, Lease};
 use members::{Member, Members};
 pub use registry::Pools;
 use rotation::Rotation;
 pub use status::{TargetChange, TargetState, TargetStatus};
 
-use target::{Clock, Target};
+use target::{Clock, Target, Use};
+use terms::Terms;
 
 /// One group of targets, as one file shapes it.
 #[derive(Debug)]
@@ -46,7 +50,7 @@ pub struct Pool {
     check: Option<Arc<config::health::Check>>,
     /// Members that the file itself names.
     written: Box<[config::snapshot::Target]>,
-    members: ArcSwap<Members>,
+    members: Current,
     ejection: ejection::Rule,
     outliers: Option<ejection::Outliers>,
     slow_start: u64,
@@ -57,6 +61,7 @@ pub struct Pool {
 #[derive(Debug)]
 struct Shared {
     clock: Clock,
+    /// Requests in flight, where their number is limited.
     in_flight: AtomicU32,
     /// Turns taken so far.
     turn: AtomicU64,
@@ -99,40 +104,27 @@ impl Pool {
     /// A target for a request that has tried `tried` already: a healthy one, or else one without a first check result.
     ///
     /// A tried target is never picked again. Drop the lease of a failed try before asking for the next one.
-    pub fn pick(self: &Arc<Self>, tried: &[SocketAddr], now: Instant) -> Result<Lease, NoTarget> {
+    pub fn pick(&self, tried: &[SocketAddr], now: Instant) -> Result<Lease, NoTarget> {
         let now = self.shared.clock.at(now);
-        let members = self.members_at(now);
-        let Eligible {
-            rotation,
-            condition,
-            ..
-        } = &members.eligible;
-        let is_untried = |target: &Target| !tried.contains(&target.address);
-        let is_usable = |target: &Target| target.usable(now) >= *condition && is_untried(target);
-        // Where nobody is eligible there is nobody to look for.
-        let best = |is_admitted: &dyn Fn(&Target) -> bool| {
-            let from = self.shared.turn.load(Ordering::Relaxed);
-            (rotation.len() > 0).then(|| members.best(from, is_admitted, now))?
-        };
-        self.lease(&members, now, is_untried, |is_admitted| {
-            let is_candidate = |target: &Target| is_usable(target) && is_admitted(target);
-            let next = self.next(&members, rotation, now, is_candidate);
-            next.or_else(|| best(is_admitted))
+        let picked = self.members.read(|members| {
+            let due = self.takes_a_look(members, now);
+            (!due).then(|| self.pick_among(members, tried, now))
+        });
+        picked.unwrap_or_else(|| {
+            self.look(now);
+            let pick = |members: &Arc<Members>| self.pick_among(members, tried, now);
+            self.members.read(pick)
         })
     }
 
     /// Any target not in `tried`, healthy or not: for the pool that must not give up (fail-open).
-    pub fn pick_any(
-        self: &Arc<Self>,
-        tried: &[SocketAddr],
-        now: Instant,
-    ) -> Result<Lease, NoTarget> {
+    pub fn pick_any(&self, tried: &[SocketAddr], now: Instant) -> Result<Lease, NoTarget> {
         let now = self.shared.clock.at(now);
-        let members = self.members.load();
-        let is_untried = |target: &Target| !tried.contains(&target.address);
-        self.lease(&members, now, is_untried, |is_admitted| {
-            let next = self.next(&members, &members.rotation, now, is_admitted);
-            next.or_else(|| members.targets().find(|target| is_admitted(target)))
+        self.members.read(|members| {
+            self.lease(members, self.terms(tried, Use::Out, now), |terms| {
+                let next = self.next(members, &members.rotation, terms);
+                next.or_else(|| members.targets().find(|target| terms.admit(target)))
+            })
         })
     }
 
@@ -145,11 +137,6 @@ impl Pool {
     pub fn take_retry(&self, now: Instant) -> bool {
         let now = self.shared.clock.at(now);
         self.shared.budget.take(now, &self.settings.retry_budget)
-    }
-
-    /// Requests in flight at all targets.
-    pub fn in_flight(&self) -> u32 {
-        self.shared.in_flight.load(Ordering::Relaxed)
     }
 
     /// How many targets take requests, and how many members there are.
@@ -186,42 +173,72 @@ impl Pool {
         status::all(&self.members.load(), now, &self.shared.clock)
     }
 
-    /// The members of this moment. Who is eligible is looked up anew when that is due, by one request at a time: it
-    /// looks at every target, and is the one allocation on the path of a request; the others go on with what they have.
-    fn members_at(&self, now: u64) -> Guard<Arc<Members>> {
-        let members = self.members.load();
-        let version = self.shared.version();
-        if !members.eligible.is_stale(version, now)
-            || self.shared.looking.swap(true, Ordering::Acquire)
-        {
-            return members;
-        }
-        let looked_at = Arc::new(members.looked_at(version, now));
-        // If the members were swapped meanwhile, those are looked at already.
-        self.members.compare_and_swap(&members, looked_at);
-        self.shared.looking.store(false, Ordering::Release);
-        self.members.load()
+    /// Whether it is time to look who is eligible, and for the caller to do so.
+    fn takes_a_look(&self, members: &Members, now: u64) -> bool {
+        members.eligible.is_stale(self.shared.version(), now)
+            && !self.shared.looking.swap(true, Ordering::Acquire)
     }
 
-    /// The target that comes next in `rotation` among those that `is_candidate` admits.
+    /// Looks who is eligible, one request at a time: it looks at every target, and is the one allocation on the path of a
+    /// request; the others go on with what they have.
+    fn look(&self, now: u64) {
+        let members = self.members.load_full();
+        let looked_at = Arc::new(members.looked_at(self.shared.version(), now));
+        // If the members were swapped meanwhile, those are looked at already.
+        self.members.replace(&members, looked_at);
+        self.shared.looking.store(false, Ordering::Release);
+    }
+
+    fn pick_among(
+        &self,
+        members: &Members,
+        tried: &[SocketAddr],
+        now: u64,
+    ) -> Result<Lease, NoTarget> {
+        let Eligible {
+            rotation,
+            condition,
+            ..
+        } = &members.eligible;
+        self.lease(members, self.terms(tried, *condition, now), |terms| {
+            let next = self.next(members, rotation, terms);
+            // Where nobody is eligible there is nobody to look for.
+            let best = || {
+                let from = self.shared.turn.load(Ordering::Relaxed);
+                (rotation.len() > 0).then(|| members.best(from, &terms.at_least(Use::Unproven)))?
+            };
+            next.or_else(best)
+        })
+    }
+
+    /// What a request that has tried `tried` asks of a target.
+    fn terms<'a>(&self, tried: &'a [SocketAddr], least: Use, now: u64) -> Terms<'a> {
+        Terms {
+            tried,
+            least,
+            most: self.settings.max_requests_per_target,
+            now,
+        }
+    }
+
+    /// The target that comes next in `rotation` among those that `terms` admit.
     fn next<'a>(
         &self,
         members: &'a Members,
         rotation: &Rotation,
-        now: u64,
-        is_candidate: impl Fn(&Target) -> bool,
+        terms: &Terms<'_>,
     ) -> Option<&'a Arc<Target>> {
+        let now = terms.now;
         let takes = |position: usize| {
             let target = &members.active[position].target;
-            is_candidate(target) && target.takes_turn(now, self.slow_start)
+            terms.admit(target) && target.takes_turn(now, self.slow_start)
         };
         let busier = |one: usize, other: usize| {
             let [one, other] = [one, other].map(|position| &members.active[position]);
             let part = |member: &Member| {
                 u64::from(member.weight) * u64::from(member.target.permille(now, self.slow_start))
             };
-            let in_flight =
-                |member: &Member| u64::from(member.target.in_flight.load(Ordering::Relaxed));
+            let in_flight = |member: &Member| u64::from(member.target.in_flight());
             in_flight(one) * part(other) > in_flight(other) * part(one)
         };
         let turn = &self.shared.turn;
@@ -229,42 +246,37 @@ impl Pool {
         next.map(|position| &members.active[position].target)
     }
 
-    /// A place at one of the targets that are untried and have room, of which `choose` chooses one.
+    /// A place at the target that `choose` chooses on `terms`.
     fn lease<'a>(
-        self: &Arc<Self>,
+        &self,
         members: &'a Members,
-        now: u64,
-        is_untried: impl Fn(&Target) -> bool,
-        choose: impl Fn(&dyn Fn(&Target) -> bool) -> Option<&'a Arc<Target>>,
+        terms: Terms<'_>,
+        choose: impl Fn(&Terms<'_>) -> Option<&'a Arc<Target>>,
     ) -> Result<Lease, NoTarget> {
-        let limit = self.settings.max_requests;
-        let before = self.shared.in_flight.fetch_add(1, Ordering::Relaxed);
-        if limit > 0 && before >= limit {
-            self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
-            return Err(NoTarget::Full);
-        }
-        let each = self.settings.max_requests_per_target;
-        let is_admitted = |target: &Target| is_untried(target) && target.has_room(each);
-        while let Some(target) = choose(&is_admitted) {
+        let place = self.place()?;
+        while let Some(target) = choose(&terms) {
             // Somebody else may have taken the last place meanwhile; then there is one target less to choose from.
-            if target.enter(each) {
-                return Ok(Lease {
-                    pool: Arc::clone(self),
-                    target: Arc::clone(target),
-                    started: now,
-                });
+            if target.enter(terms.most) {
+                return Ok(Lease::new(target, place, terms.now));
             }
         }
-        self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
         if members.active.is_empty() {
             return Err(NoTarget::Empty);
         }
-        let is_full = each > 0 && choose(&is_untried).is_some();
+        let is_full = terms.most > 0 && choose(&Terms { most: 0, ..terms }).is_some();
         Err(if is_full {
             NoTarget::Full
         } else {
             NoTarget::Unhealthy
         })
+    }
+
+    /// A place in the pool, where places are counted.
+    fn place(&self) -> Result<Option<Place>, NoTarget> {
+        match self.settings.max_requests {
+            0 => Ok(None),
+            most => Place::take(&self.shared, most).map(Some),
+        }
     }
 
     /// Tells whoever listens if the state of `target`, a member, is another than the one told last.

@@ -113,6 +113,11 @@ impl Hold {
         &self.published.snapshot
     }
 
+    /// The live state of one of its pools.
+    pub fn pool(&self, id: PoolId) -> &Pool {
+        &self.published.pools[usize::from(id.0)]
+    }
+
     /// The live state of its pools, by `PoolId`.
     pub fn pools(&self) -> &[Arc<Pool>] {
         &self.published.pools

@@ -64,7 +64,7 @@ impl Site {
     fn kill(&self, pool: PoolId) {
         let pool = &self.pools[usize::from(pool.0)];
         while let Ok(lease) = pool.pick(&[], Instant::now()) {
-            lease.failed(Failure::Refused);
+            pool.failed(&lease, Failure::Refused);
         }
     }
 }
@@ -198,10 +198,8 @@ fn a_connection_that_died_is_repeated_elsewhere_if_there_is_an_elsewhere() {
     let (mut journey, lease) = site.go(EC2);
     let lease = lease.unwrap();
     let other = lease.address();
-    site.pools[0]
-        .pick(&[other], site.now)
-        .unwrap()
-        .failed(Failure::Refused);
+    let second = site.pools[0].pick(&[other], site.now).unwrap();
+    site.pools[0].failed(&second, Failure::Refused);
     journey.broke(other, Cause::TargetClosed);
     let again = journey.next(&site.pools, Instant::now()).unwrap().address();
     assert_eq!(again, other, "the only one left");

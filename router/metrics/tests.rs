@@ -33,7 +33,7 @@ fn moved() -> Metrics {
     let ecs = Arc::clone(&pools.align(&structure)[1]);
     let tried = ["127.0.0.1:4001".parse().unwrap()];
     let lease = ecs.pick(&tried, Instant::now()).unwrap();
-    lease.failed(crate::pool::Failure::Refused);
+    ecs.failed(&lease, crate::pool::Failure::Refused);
     metrics.watch(pools);
     let snapshot = snapshot(&structure, 42, 5);
     metrics.published(&snapshot);

@@ -6,15 +6,21 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::target::Target;
-use super::{EjectionCause, Pool};
+use super::{EjectionCause, NoTarget, Pool, Shared};
 
 /// A request's place at a target; dropping it gives the place back.
 #[derive(Debug)]
 pub struct Lease {
-    pub(super) pool: Arc<Pool>,
-    pub(super) target: Arc<Target>,
-    pub(super) started: u64,
+    target: Arc<Target>,
+    started: u64,
+    _place: Option<Place>,
 }
+
+/// A request's place among those that a pool may have at once; dropping it gives it back.
+///
+/// A pool without a limit gives none. One that gets a limit counts the requests that come from then on.
+#[derive(Debug)]
+pub(super) struct Place(Arc<Shared>);
 
 /// How a request failed at a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +38,15 @@ pub enum Failure {
 }
 
 impl Lease {
+    /// For a request that `target` has counted in at `started`.
+    pub(super) fn new(target: &Arc<Target>, place: Option<Place>, started: u64) -> Self {
+        Self {
+            target: Arc::clone(target),
+            started,
+            _place: place,
+        }
+    }
+
     /// Where the request goes.
     pub fn address(&self) -> SocketAddr {
         self.target.address
@@ -41,50 +56,72 @@ impl Lease {
     pub fn target(&self) -> u64 {
         self.target.id
     }
+}
 
-    /// The target answered `status`, in full or at least its head. 502 to 504 count as a failure.
-    pub fn succeeded(&self, status: u16) {
-        if (502..=504).contains(&status) {
-            return self.failed(Failure::Status(status));
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.target.leave_request();
+    }
+}
+
+impl Place {
+    /// One more, unless there are `most`.
+    pub(super) fn take(shared: &Arc<Shared>, most: u32) -> Result<Self, NoTarget> {
+        let before = shared.in_flight.fetch_add(1, Ordering::Relaxed);
+        let place = Self(Arc::clone(shared));
+        if before < most {
+            Ok(place)
+        } else {
+            Err(NoTarget::Full)
         }
-        if self.pool.outliers.is_some() {
-            self.target.count_request();
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Pool {
+    /// The target of `lease`, which this pool gave, answered `status`, in full or at least its head. 502 to 504 count as
+    /// a failure.
+    pub fn succeeded(&self, lease: &Lease, status: u16) {
+        if (502..=504).contains(&status) {
+            return self.failed(lease, Failure::Status(status));
+        }
+        if self.outliers.is_some() {
+            lease.target.count_request();
             if status >= 500 {
-                self.target.count_failed();
+                lease.target.count_failed();
             }
         }
-        if self.target.succeeded(self.started) {
-            self.pool.announce(&self.target, self.started);
+        if lease.target.succeeded(lease.started) {
+            self.announce(&lease.target, lease.started);
         }
     }
 
-    /// The request failed at the target. Failures are rare enough to look at the clock here.
-    pub fn failed(&self, failure: Failure) {
-        self.failed_at(failure, Instant::now());
+    /// The request of `lease`, which this pool gave, failed at the target. Failures are rare enough to look at the clock
+    /// here.
+    pub fn failed(&self, lease: &Lease, failure: Failure) {
+        self.failed_at(lease, failure, Instant::now());
     }
 
-    pub(super) fn failed_at(&self, failure: Failure, now: Instant) {
-        if self.pool.outliers.is_some() {
-            self.target.count_request();
-            self.target.count_failed();
+    pub(super) fn failed_at(&self, lease: &Lease, failure: Failure, now: Instant) {
+        if self.outliers.is_some() {
+            lease.target.count_request();
+            lease.target.count_failed();
         }
-        let Some(most) = self.pool.ejection.failures() else {
+        let Some(most) = self.ejection.failures() else {
             return;
         };
-        let failures = self.target.count_failure();
+        let failures = lease.target.count_failure();
         let cause = match failure {
             Failure::Refused => EjectionCause::Refused,
             _ if failures >= most => EjectionCause::Failures,
             _ => return,
         };
-        let now = self.pool.shared.clock.at(now);
-        self.pool.eject(&self.target, (now, now), cause);
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.target.in_flight.fetch_sub(1, Ordering::Relaxed);
-        self.pool.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+        let now = self.shared.clock.at(now);
+        self.eject(&lease.target, (now, now), cause);
     }
 }

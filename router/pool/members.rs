@@ -11,7 +11,8 @@ use config::snapshot;
 use super::eligible::Eligible;
 use super::roster::Roster;
 use super::rotation::Rotation;
-use super::target::{Target, Use};
+use super::target::Target;
+use super::terms::Terms;
 
 /// One set of targets.
 #[derive(Debug)]
@@ -137,23 +138,17 @@ impl Members {
         active.eq(roster.members.iter().copied()) && unused.eq(roster.unused.iter().copied())
     }
 
-    /// The best one that `is_admitted` admits, if any is usable, from the one at `from` on: the long way, for when the
-    /// rotation has nobody to offer.
-    pub(super) fn best(
-        &self,
-        from: u64,
-        is_admitted: impl Fn(&Target) -> bool,
-        now: u64,
-    ) -> Option<&Arc<Target>> {
+    /// The best one that `terms` admit, from the one at `from` on: the long way, for when the rotation has nobody to offer.
+    pub(super) fn best(&self, from: u64, terms: &Terms<'_>) -> Option<&Arc<Target>> {
         let n_members = self.active.len();
         let from = (from % n_members.max(1) as u64) as usize;
         let around = (from..n_members).chain(0..from);
         let targets = around.map(|position| &self.active[position].target);
-        let admitted = targets.filter(|target| is_admitted(target));
-        let usable = admitted.map(|target| (target.usable(now), target));
+        let admitted = targets.filter(|target| terms.admit(target));
+        let usable = admitted.map(|target| (target.usable(terms.now), target));
         // Of equally good ones the first.
-        let best = usable.reduce(|best, next| if next.0 > best.0 { next } else { best })?;
-        (best.0 != Use::Out).then_some(best.1)
+        let best = usable.reduce(|best, next| if next.0 > best.0 { next } else { best });
+        best.map(|(_, target)| target)
     }
 
     /// The targets that take part.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
@@ -15,6 +15,7 @@ use config::snapshot::{self, Structure};
 use tokio::sync::{broadcast, watch};
 
 use super::budget::Budget;
+use super::current::Current;
 use super::ejection::{Outliers, Rule};
 use super::members::Members;
 use super::roster::Roster;
@@ -143,7 +144,7 @@ impl Pools {
     /// Targets that have requests although their time to drain is over.
     pub fn overdue(&self) -> HashSet<u64> {
         let mut overdue = self.overdue_targets();
-        overdue.retain(|target| target.in_flight.load(Ordering::Relaxed) > 0);
+        overdue.retain(|target| target.in_flight() > 0);
         overdue.iter().map(|target| target.id).collect()
     }
 
@@ -204,7 +205,7 @@ impl Pools {
         let shape = Pool {
             name: Arc::clone(&pool.name),
             written: pool.targets.as_slice().into(),
-            members: ArcSwap::new(members.unwrap_or_else(|| Arc::new(Members::none()))),
+            members: Current::new(members.unwrap_or_else(|| Arc::new(Members::none()))),
             ejection: Rule::new(&pool.settings.ejection),
             outliers: pool
                 .settings

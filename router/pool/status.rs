@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use serde::Serialize;
@@ -105,7 +104,7 @@ pub(super) fn of(member: &Member, now: u64, clock: &Clock) -> TargetStatus {
         reason,
         description: target.description().filter(|_| is_checks),
         weight: member.weight,
-        in_flight: target.in_flight.load(Ordering::Relaxed),
+        in_flight: target.in_flight(),
         since: clock.date(since),
     }
 }

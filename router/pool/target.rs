@@ -47,22 +47,25 @@ pub(super) enum Use {
     Ready,
 }
 
+/// What a pick looks at comes first: among a thousand targets it is a cache line that has to be fetched, and so it is
+/// the one with the counts of the `Arc`.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Target {
+    in_flight: AtomicU32,
+    health: AtomicU8,
+    slow_from: AtomicU64,
+    ejected_until: AtomicU64,
     /// Of no other target of this process, not even of a later one with the same address.
     pub(super) id: u64,
     pub(super) address: SocketAddr,
-    pub(super) in_flight: AtomicU32,
     registered: u64,
-    health: AtomicU8,
     health_before: AtomicU8,
     health_since: AtomicU64,
-    slow_from: AtomicU64,
     /// Thousandths of turns that it was offered during slow start; a whole one is taken.
     offered: AtomicU32,
     failures: AtomicU32,
     ejected_at: AtomicU64,
-    ejected_until: AtomicU64,
     ejected_for: AtomicU8,
     ejections: AtomicU32,
     left_at: AtomicU64,
@@ -148,9 +151,14 @@ impl Target {
         }
     }
 
+    /// Requests that it has now.
+    pub(super) fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
     /// Whether it has fewer than `most` requests; 0 means no limit.
     pub(super) fn has_room(&self, most: u32) -> bool {
-        most == 0 || self.in_flight.load(Ordering::Relaxed) < most
+        most == 0 || self.in_flight() < most
     }
 
     /// Counts one more request, unless it has `most`; 0 means no limit.
@@ -158,9 +166,14 @@ impl Target {
         let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
         let has_room = most == 0 || before < most;
         if !has_room {
-            self.in_flight.fetch_sub(1, Ordering::Relaxed);
+            self.leave_request();
         }
         has_room
+    }
+
+    /// Counts one request less.
+    pub(super) fn leave_request(&self) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub(super) fn health(&self) -> Health {

@@ -31,8 +31,11 @@ impl Exchange {
         let cause = self.cause.unwrap_or_else(|| self.cause_of(session, &error));
         let lease = self.lease.take();
         // A tunnel that breaks is no failed request: the target had answered that one.
-        if let (Blame::Target, Some(lease), false) = (cause.blame(), &lease, self.switched()) {
-            lease.failed(failure(cause));
+        if let (Blame::Target, Some(lease), Some(journey), false) =
+            (cause.blame(), &lease, &self.journey, self.switched())
+        {
+            let pool = self.hold.pool(journey.serving());
+            pool.failed(lease, failure(cause));
         }
         let again = self.may_repeat(session) && died_unheard(&error, reused);
         error.set_retry(again);

@@ -84,7 +84,8 @@ impl Exchange {
         let (Some(lease), Some(journey)) = (self.lease.take(), self.journey.as_mut()) else {
             return error;
         };
-        lease.failed(failure);
+        let pool = self.hold.pool(journey.serving());
+        pool.failed(&lease, failure);
         journey.connect_failed(lease.address(), cause);
         // Whether there is another try is asked of the journey, which may go on in another pool.
         error.set_retry(true);
@@ -150,11 +151,12 @@ impl Exchange {
             upstream.status = Some(status);
             upstream.ttfb = self.sent.map(|sent| sent.elapsed());
         }
-        if let Some(lease) = &self.lease {
-            lease.succeeded(status);
-        }
         if let Some(journey) = self.journey.as_mut() {
             journey.answered();
+            if let Some(lease) = &self.lease {
+                let pool = self.hold.pool(journey.serving());
+                pool.succeeded(lease, status);
+            }
         }
         remove_nominated(response);
         Ok(())

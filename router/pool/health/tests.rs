@@ -329,7 +329,7 @@ async fn a_target_that_listens_again_returns_before_its_ejection_is_over() {
     assert_eq!(watch.next().await, HEALTHY);
     let pool = Arc::clone(&watch.pools.current()[0]);
     let lease = pool.pick(&[], Instant::now().into_std()).unwrap();
-    lease.failed(crate::pool::Failure::Refused);
+    pool.failed(&lease, crate::pool::Failure::Refused);
     let ejected = (TargetState::Unhealthy, Some("Target.Ejected"));
     assert_eq!(watch.next().await, ejected);
     assert_eq!(watch.next().await, HEALTHY);
@@ -340,7 +340,7 @@ async fn the_return_of_an_ejected_target_is_told_without_a_check() {
     let mut watch = Watch::start(1, &json!({ "ejection": { "base_time": "20ms" } }));
     let pool = Arc::clone(&watch.pools.current()[0]);
     let lease = pool.pick(&[], Instant::now().into_std()).unwrap();
-    lease.failed(crate::pool::Failure::Refused);
+    pool.failed(&lease, crate::pool::Failure::Refused);
     assert_eq!(watch.next().await.0, TargetState::Unhealthy);
     assert_eq!(watch.next().await, HEALTHY);
 }

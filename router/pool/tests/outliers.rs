@@ -23,7 +23,7 @@ impl Bench {
         for _ in 0..n_requests {
             let lease = pool.pick(&[], now).unwrap();
             let is_bad = bad.contains(&lease.address().port());
-            lease.succeeded(if is_bad { status } else { 200 });
+            pool.succeeded(&lease, if is_bad { status } else { 200 });
         }
         self.pools.sweep(self.at(seconds + 10.0));
     }
@@ -84,9 +84,8 @@ fn one_success_does_not_bring_an_outlier_back() {
     bench.interval(&pool, 0.0, &[7], 500);
     let mut others = addresses(&pool);
     others.retain(|address| address.port() != 7);
-    pool.pick_any(&others, bench.at(11.0))
-        .unwrap()
-        .succeeded(200);
+    let lease = pool.pick_any(&others, bench.at(11.0)).unwrap();
+    pool.succeeded(&lease, 200);
     assert_eq!(out(&pool, bench.at(11.0)), [(7, "Target.SuccessRate")]);
 }
 
@@ -97,11 +96,14 @@ fn what_an_earlier_interval_saw_does_not_count() {
         // Six requests each, together fewer than it takes.
         for _ in 0..60 {
             let lease = pool.pick(&[], bench.at(seconds)).unwrap();
-            lease.succeeded(if lease.address().port() == 7 {
-                500
-            } else {
-                200
-            });
+            pool.succeeded(
+                &lease,
+                if lease.address().port() == 7 {
+                    500
+                } else {
+                    200
+                },
+            );
         }
     }
     bench.pools.sweep(bench.at(10.0));
