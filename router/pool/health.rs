@@ -37,7 +37,7 @@ pub async fn run(pools: Arc<Pools>, mut shutdown: Receiver<bool>) {
     swaps.mark_changed();
     let mut sweep = time::interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut checks = Checks::default();
+    let mut checks = Checks::new(Instant::now());
     loop {
         tokio::select! {
             Ok(()) = swaps.changed() => checks.follow(&pools),

@@ -18,9 +18,11 @@ use crate::pool::{Pool, Pools};
 /// Between the first checks of targets that came together.
 const STEP: Duration = Duration::from_millis(1);
 
-/// The running checks, by pool. Dropping it ends them.
-#[derive(Default)]
-pub(super) struct Checks(HashMap<Arc<str>, OfPool>);
+/// The running checks. Dropping it ends them.
+pub(super) struct Checks {
+    pools: HashMap<Arc<str>, OfPool>,
+    origin: Instant,
+}
 
 /// The running checks of one pool.
 struct OfPool {
@@ -51,15 +53,23 @@ struct New {
 }
 
 impl Checks {
+    /// None yet; later ones count ticks from `origin`.
+    pub(super) fn new(origin: Instant) -> Self {
+        Self {
+            pools: HashMap::new(),
+            origin,
+        }
+    }
+
     /// Starts and ends checks until they are those of `pools`. Pools that did not change cost a comparison; a check
     /// whose target and terms did not change goes on undisturbed.
     pub(super) fn follow(&mut self, pools: &Arc<Pools>) {
-        let mut before = std::mem::take(&mut self.0);
+        let mut before = std::mem::take(&mut self.pools);
         let mut new = Vec::new();
         for pool in pools.current().iter() {
             let known = before.remove(pool.name());
             if let Some(followed) = OfPool::follow(known, pools, pool, &mut new) {
-                self.0.insert(Arc::clone(pool.name()), followed);
+                self.pools.insert(Arc::clone(pool.name()), followed);
             }
         }
         self.start(new, Instant::now());
@@ -72,13 +82,13 @@ impl Checks {
         let n_new = new.len();
         for (place, New { watch, .. }) in new.into_iter().enumerate() {
             let first = now + first_delay(place, n_new, watch.terms.check.interval);
-            let Some(of_pool) = self.0.get_mut(&watch.pool) else {
+            let Some(of_pool) = self.pools.get_mut(&watch.pool) else {
                 continue;
             };
             let target = Arc::clone(&watch.target);
             let running = Running {
                 target: Arc::clone(&target),
-                task: tokio::spawn(watch.run(first)),
+                task: tokio::spawn(watch.run(first, self.origin)),
             };
             of_pool.running.insert(target.address, running);
         }

@@ -21,10 +21,10 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Checks the target for ever, from `first` on.
-    pub(super) async fn run(self, first: Instant) {
+    /// Checks the target for ever, from `first` on. `origin` is when ticks are counted from, the same for all targets.
+    pub(super) async fn run(self, first: Instant, origin: Instant) {
         let mut streak = Streak::new(&self.terms.check);
-        let mut pace = Pace::new(first, self.terms.check.interval);
+        let mut pace = Pace::new(first, self.terms.check.interval, origin);
         loop {
             pace.turn().await;
             let outcome = self.terms.ask(self.target.address).await;
@@ -62,16 +62,25 @@ impl Watch {
 }
 
 /// When checks begin: one interval apart, or when the one before has ended if that is later.
+///
+/// Checks of many targets begin together, at the same ticks: a thread that wakes for each of a thousand checks a second
+/// spends as much on waking as on checking.
 struct Pace {
     next: Instant,
     interval: Duration,
+    origin: Instant,
 }
 
+/// From one tick to the next, at most; and in parts of an interval.
+const TICK: Duration = Duration::from_millis(50);
+const TICKS: u32 = 100;
+
 impl Pace {
-    fn new(first: Instant, interval: Duration) -> Self {
+    fn new(first: Instant, interval: Duration, origin: Instant) -> Self {
         Self {
             next: first,
             interval,
+            origin,
         }
     }
 
@@ -79,7 +88,14 @@ impl Pace {
     async fn turn(&mut self) {
         time::sleep_until(self.next).await;
         // Up to a tenth more or less, so that routers started together do not ask together.
-        self.next = Instant::now() + self.interval.mul_f64(rand::random_range(0.9..=1.1));
+        let next = Instant::now() + self.interval.mul_f64(rand::random_range(0.9..=1.1));
+        self.next = self.nearest_tick(next);
+    }
+
+    fn nearest_tick(&self, moment: Instant) -> Instant {
+        let tick = TICK.min(self.interval / TICKS).max(Duration::from_nanos(1));
+        let ticks = moment.duration_since(self.origin).as_secs_f64() / tick.as_secs_f64();
+        self.origin + tick.mul_f64(ticks.round())
     }
 }
 
@@ -91,7 +107,7 @@ mod tests {
 
     /// The times between the beginnings of checks, each of which takes `answer`, in seconds.
     async fn gaps(answer: Duration) -> Vec<f64> {
-        let mut pace = Pace::new(Instant::now(), INTERVAL);
+        let mut pace = Pace::new(Instant::now(), INTERVAL, Instant::now());
         let mut begins = Vec::new();
         for _ in 0..200 {
             pace.turn().await;
@@ -105,7 +121,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_first_check_begins_when_it_should() {
         let start = Instant::now();
-        let mut pace = Pace::new(start + Duration::from_millis(7), INTERVAL);
+        let mut pace = Pace::new(start + Duration::from_millis(7), INTERVAL, start);
         pace.turn().await;
         assert_eq!(start.elapsed(), Duration::from_millis(7));
     }
@@ -119,6 +135,19 @@ mod tests {
             assert!((9.8..10.2).contains(&mean), "{mean}");
             let spread = gaps.iter().any(|gap| *gap < 9.5) && gaps.iter().any(|gap| *gap > 10.5);
             assert!(spread, "{gaps:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn checks_begin_together_whenever_their_targets_came() {
+        for (interval, tick) in [(INTERVAL, 50), (Duration::from_secs(1), 10)] {
+            let origin = Instant::now();
+            let mut pace = Pace::new(origin + Duration::from_micros(7_300), interval, origin);
+            pace.turn().await;
+            for _ in 0..20 {
+                pace.turn().await;
+                assert_eq!(origin.elapsed().as_millis() % tick, 0);
+            }
         }
     }
 
