@@ -9,6 +9,7 @@ mod pool;
 mod route;
 mod rules;
 mod server;
+mod shape;
 
 use std::collections::BTreeMap;
 

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
+use super::file::Staged;
 use super::{Entry, JournalFile};
 
 /// The way to the thread.
@@ -116,11 +117,18 @@ impl Undurable {
 fn work(mut journal: JournalFile, inbox: &mpsc::Receiver<Job>) {
     while let Ok(job) = inbox.recv() {
         let outcome = write(&mut journal, &job);
-        drop(job.reply.send(outcome));
+        // Whoever waits need not wait for the books to be kept.
+        drop(
+            job.reply
+                .send(outcome.as_ref().map(drop).map_err(Undurable::clone)),
+        );
+        if let Ok(staged) = outcome {
+            journal.commit(&staged, &job.entries);
+        }
     }
 }
 
-fn write(journal: &mut JournalFile, job: &Job) -> Result<(), Undurable> {
+fn write(journal: &mut JournalFile, job: &Job) -> Result<Staged, Undurable> {
     if job.stage.load(Ordering::Acquire) == WITHDRAWN {
         return Err(undurable(journal, WITHDRAWN_TEXT.into()));
     }
@@ -138,8 +146,7 @@ fn write(journal: &mut JournalFile, job: &Job) -> Result<(), Undurable> {
         journal.retract();
         return Err(undurable(journal, WITHDRAWN_TEXT.into()));
     }
-    journal.commit(&staged, &job.entries);
-    Ok(())
+    Ok(staged)
 }
 
 fn undurable(journal: &JournalFile, cause: String) -> Undurable {

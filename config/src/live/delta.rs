@@ -105,17 +105,21 @@ fn edits<K: Clone + Ord, T: Clone + PartialEq>(
     before: &BTreeMap<K, T>,
     after: &BTreeMap<K, T>,
 ) -> BTreeMap<K, Edit<T>> {
-    let gone = before.keys().filter(|name| !after.contains_key(*name));
-    gone.chain(after.keys())
-        .filter(|name| before.get(*name) != after.get(*name))
-        .map(|name| {
-            let edit = Edit {
-                before: before.get(name).cloned(),
-                after: after.get(name).cloned(),
-            };
-            (name.clone(), edit)
-        })
-        .collect()
+    let edit = |name: &K, before: Option<&T>, after: Option<&T>| {
+        let edit = Edit {
+            before: before.cloned(),
+            after: after.cloned(),
+        };
+        (name.clone(), edit)
+    };
+    let gone = before.iter().filter(|(name, _)| !after.contains_key(*name));
+    let gone = gone.map(|(name, value)| edit(name, Some(value), None));
+    let changed = after
+        .iter()
+        .map(|(name, value)| (name, before.get(name), value));
+    let changed = changed.filter(|(_, before, after)| *before != Some(*after));
+    let changed = changed.map(|(name, before, after)| edit(name, before, Some(after)));
+    gone.chain(changed).collect()
 }
 
 fn replay<K: Clone + Ord, T: Clone>(state: &mut BTreeMap<K, T>, edits: &BTreeMap<K, Edit<T>>) {

@@ -46,8 +46,10 @@ fn first(routes: &Routes<'_>, start: fn(&model::Route) -> LiveRoute, revision: u
 /// What operators said about targets stays, also of a pool that left the file, so that a file taken back brings its pool back.
 pub fn reload(live: &Live, routes: &Routes<'_>) -> Change {
     let mut after = Live {
+        revision: live.revision,
         routes: left_latched(live, routes),
-        ..live.clone()
+        epochs: live.epochs.clone(),
+        targets: live.targets.clone(),
     };
     let (mut held, mut notes) = (Vec::new(), Vec::new());
     for route in routes.iter() {

@@ -68,7 +68,7 @@ fn default_cohort() -> String {
 }
 
 /// One value or a list of them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Values<T> {
     /// One.
@@ -78,7 +78,7 @@ pub enum Values<T> {
 }
 
 /// A text to compare with: `*` stands for any characters, `?` for one; or `{ regex = "..." }`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged, deny_unknown_fields)]
 pub enum Pattern {
     /// With wildcards.
