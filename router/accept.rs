@@ -19,6 +19,7 @@ mod wires;
 use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -79,6 +80,33 @@ pub fn bind(listener: &Listener) -> io::Result<Bound> {
     })
 }
 
+/// Takes over `socket`, which listens where `listener` says, or says why that is not possible.
+pub fn adopt(listener: &Listener, socket: TcpListener) -> io::Result<Bound> {
+    socket.set_nonblocking(true)?;
+    Ok(Bound {
+        listener: listener.clone(),
+        address: socket.local_addr()?,
+        socket,
+    })
+}
+
+impl Bound {
+    /// A copy of the socket. It listens for as long as one of them is open.
+    pub fn share(&self) -> io::Result<OwnedFd> {
+        self.socket.try_clone().map(OwnedFd::from)
+    }
+}
+
+/// How an edge ends: each of these turns true once.
+pub struct End {
+    /// Nothing is accepted, and each connection is told to go with its next answer.
+    pub leaving: watch::Receiver<bool>,
+    /// Connections without a request are closed.
+    pub shutdown: ShutdownWatch,
+    /// What is left is cut.
+    pub cut: watch::Receiver<bool>,
+}
+
 /// Everything that accepts.
 pub struct Edge {
     service: Arc<serve::Service>,
@@ -89,18 +117,18 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// An edge that hands requests to `proxy`, stops accepting when `shutdown` turns true, and cuts what is left when `cut` does.
+    /// An edge that hands requests to `proxy` and ends as `end` says.
     pub fn new(
         proxy: Arc<HttpProxy<Proxy>>,
         refuser: Refuser,
         metrics: Arc<Metrics>,
-        shutdown: ShutdownWatch,
-        cut: watch::Receiver<bool>,
+        end: End,
     ) -> Self {
         let service = Arc::new(serve::Service {
             proxy,
             refuser,
-            shutdown,
+            leaving: end.leaving,
+            shutdown: end.shutdown,
             readiness: Arc::default(),
         });
         Self {
@@ -108,7 +136,7 @@ impl Edge {
             gauge: Arc::default(),
             wires: Arc::default(),
             metrics,
-            cut,
+            cut: end.cut,
         }
     }
 
@@ -130,11 +158,11 @@ impl Edge {
     /// Accepts on `bound` until the shutdown; connections go on by themselves.
     pub async fn accept(self: Arc<Self>, bound: Bound) -> io::Result<()> {
         let socket = tokio::net::TcpListener::from_std(bound.socket)?;
-        let mut shutdown = self.service.shutdown.clone();
+        let mut leaving = self.service.leaving.clone();
         loop {
             let accepted = tokio::select! {
                 biased;
-                _ = shutdown.wait_for(|stopping| *stopping) => return Ok(()),
+                _ = leaving.wait_for(|leaving| *leaving) => return Ok(()),
                 accepted = socket.accept() => accepted,
             };
             match accepted {

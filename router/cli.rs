@@ -86,6 +86,8 @@ impl Outcome {
 pub struct Program {
     /// Runs the router of a file in the foreground, until a signal ends it.
     pub run: fn(&Path) -> Code,
+    /// As `run`, taking over from the router that runs.
+    pub upgrade: fn(&Path) -> Code,
     /// Reads and compiles a file.
     pub check: fn(&Path) -> Result<Summary, Invalid>,
     /// The JSON Schema of a file.

@@ -7,6 +7,7 @@
 mod carry;
 mod change;
 mod house;
+mod lend;
 mod notice;
 mod order;
 mod persist;
@@ -32,6 +33,7 @@ use crate::state::Beginning;
 
 pub(crate) use change::in_file_order;
 pub use house::{DiscoveryView, Health, House, Invalid, Observation, Share, TargetView};
+pub use lend::{Loan, Settled, Terms};
 pub use notice::Notice;
 pub use order::{Action, Done, Order, Rejection, Shift};
 pub use standing::Standing;
@@ -47,6 +49,8 @@ pub(crate) enum Event {
     Order(Asked),
     /// The file was read for the orders that wait for it.
     Loaded(Box<Result<config::snapshot::Structure, Invalid>>),
+    /// Another process asks for the state.
+    Lend(lend::Wish),
     /// It is time to try again to write what could not be written.
     RetryDurable,
     /// The router ends.

@@ -15,6 +15,7 @@ use serde_json::Value;
 /// What the command line starts.
 pub(crate) const PROGRAM: Program = Program {
     run: start,
+    upgrade,
     check,
     schema: config::schema::schema,
     explain,
@@ -23,7 +24,15 @@ pub(crate) const PROGRAM: Program = Program {
 };
 
 fn start(path: &Path) -> Code {
-    match run::run(path) {
+    ended(path, run::run(path))
+}
+
+fn upgrade(path: &Path) -> Code {
+    ended(path, run::upgrade(path))
+}
+
+fn ended(path: &Path, outcome: Result<(), StartError>) -> Code {
+    match outcome {
         Ok(()) => Code::Done,
         Err(StartError::Refused(problems)) => {
             complain(&told(&problems).complaint(path));

@@ -34,6 +34,7 @@ pub mod source;
 pub mod state;
 
 pub mod discovery;
+pub mod handover;
 pub mod plane;
 pub mod run;
 

@@ -10,7 +10,7 @@ use pingora_proxy::HttpProxy;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use crate::accept::{Bound, Edge, Gauge, Readiness, Wires};
+use crate::accept::{Bound, Edge, End, Gauge, Readiness, Wires};
 use crate::metrics::Metrics;
 use crate::proxy::Proxy;
 use crate::publish::Publisher;
@@ -29,6 +29,9 @@ pub struct Plane {
     gauge: Arc<Gauge>,
     wires: Arc<Wires>,
     readiness: Arc<Readiness>,
+    /// Closed once nothing accepts any more.
+    accepting: watch::Sender<()>,
+    leave: watch::Sender<bool>,
     stop: watch::Sender<bool>,
     cut: watch::Sender<bool>,
 }
@@ -53,17 +56,26 @@ impl Plane {
             .thread_name("kanaria-edge")
             .enable_all()
             .build()?;
-        let (stop, stopping) = watch::channel(false);
+        let (leave, leaving) = watch::channel(false);
+        let (stop, shutdown) = watch::channel(false);
         let (cut, cutting) = watch::channel(false);
         let proxy = Arc::new(proxy(threads, shared));
-        let edge = edge(&proxy, shared, stopping, cutting);
+        let end = End {
+            leaving,
+            shutdown,
+            cut: cutting,
+        };
+        let edge = edge(&proxy, shared, end);
+        let (accepting, accepts) = watch::channel(());
         for bound in bound {
+            let accepts = accepts.clone();
             let name = Arc::clone(&bound.listener.name);
             let accepting = Arc::clone(&edge).accept(bound);
             runtime.spawn(async move {
                 if let Err(error) = accepting.await {
                     tracing::error!("listener {name}: cannot accept any more: {error}");
                 }
+                drop(accepts);
             });
         }
         let gauge = Arc::clone(edge.gauge());
@@ -75,6 +87,8 @@ impl Plane {
             gauge,
             wires,
             readiness,
+            accepting,
+            leave,
             stop,
             cut,
         })
@@ -90,10 +104,28 @@ impl Plane {
         self.readiness.drain();
     }
 
+    /// Stops accepting because another process does. From here on each answer says that it is the last one of its
+    /// connection. An idle connection stays until it has brought one more request: to close it would lose a request
+    /// that is on its way.
+    pub async fn leave(&self) {
+        self.stop_accepting().await;
+        self.proxy.cleanup().await;
+    }
+
+    /// After `leave`, lets whoever is connected go for at most `patience`. What is left then is cut, and written down as
+    /// cut; returns how many connections that were.
+    pub async fn retire(&self, patience: Duration) -> u32 {
+        if self.closed_within(patience).await {
+            return 0;
+        }
+        self.drain(Duration::ZERO).await
+    }
+
     /// Stops accepting, closes idle connections, and lets requests in flight finish for at most `patience`.
     ///
     /// What is left then is cut, and written down as cut. Returns how many connections that were.
     pub async fn drain(&self, patience: Duration) -> u32 {
+        self.stop_accepting().await;
         self.stop.send_replace(true);
         self.proxy.cleanup().await;
         if self.closed_within(patience).await {
@@ -108,6 +140,12 @@ impl Plane {
     /// Ends the threads without waiting for them: whatever they still hold is dropped, and so written down.
     pub fn end_in_background(self) {
         self.runtime.shutdown_background();
+    }
+
+    /// What is accepted meanwhile counts as open when this returns.
+    async fn stop_accepting(&self) {
+        self.leave.send_replace(true);
+        self.accepting.closed().await;
     }
 
     async fn closed_within(&self, patience: Duration) -> bool {
@@ -132,21 +170,10 @@ fn proxy(threads: usize, shared: &Shared) -> HttpProxy<Proxy> {
     pingora_proxy::http_proxy(&Arc::new(conf), proxy)
 }
 
-fn edge(
-    proxy: &Arc<HttpProxy<Proxy>>,
-    shared: &Shared,
-    stopping: watch::Receiver<bool>,
-    cutting: watch::Receiver<bool>,
-) -> Arc<Edge> {
+fn edge(proxy: &Arc<HttpProxy<Proxy>>, shared: &Shared, end: End) -> Arc<Edge> {
     let refuser = Refuser::new(Arc::clone(&shared.publisher), Arc::clone(&shared.recorder));
     let metrics = Arc::clone(&shared.metrics);
-    Arc::new(Edge::new(
-        Arc::clone(proxy),
-        refuser,
-        metrics,
-        stopping,
-        cutting,
-    ))
+    Arc::new(Edge::new(Arc::clone(proxy), refuser, metrics, end))
 }
 
 fn worker_threads(asked: u16) -> usize {

@@ -1,34 +1,33 @@
 //! `kanaria run`: brings the parts up in order, waits for signals, and takes them down so that nothing in flight is lost.
 
 mod house;
+mod parts;
 mod reload;
 mod signals;
+mod sockets;
+mod upgrade;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use config::problem::Problem;
-use config::snapshot::{Snapshot, Structure};
+use config::snapshot::Structure;
 use tokio::sync::watch;
 
-use crate::accept::{self, Bound};
-use crate::admin::{Admin, Phase, Running, Socket};
-use crate::cap::Caps;
-use crate::control::{self, Control, Setup};
-use crate::discovery::Discovery;
-use crate::evict::{self, Evictions};
-use crate::metrics::Metrics;
-use crate::plane::{Plane, Shared};
-use crate::pool::{Pools, health};
-use crate::publish::Publisher;
+use crate::admin::{self, Admin, Phase, Running};
+use crate::control::{self, Control};
+use crate::evict;
+use crate::handover::{Door, Heir, Successor};
+use crate::plane::Plane;
+use crate::pool::health;
 use crate::record::Recorder;
 use crate::source::Watched;
-use crate::{admin, secret, state};
-use house::Home;
 pub use house::{Loaded, load};
+use parts::Parts;
 use signals::{Signal, Signals};
+use sockets::Sockets;
+use upgrade::{Estate, Will};
 
 /// A log that cannot be written is given up after this long at the end.
 const LOG_PATIENCE: Duration = Duration::from_secs(5);
@@ -54,6 +53,8 @@ struct Router {
     phase: watch::Sender<Phase>,
     stop_health: watch::Sender<bool>,
     recorder: Arc<Recorder>,
+    state_dir: PathBuf,
+    will: Option<Will>,
 }
 
 /// Runs the router of the file at `path` until a signal ends it; prints each bound address on standard output.
@@ -61,6 +62,31 @@ struct Router {
 /// # Errors
 /// When it cannot start. What goes wrong later is logged.
 pub fn run(path: &Path) -> Result<(), StartError> {
+    live(async || {
+        let (watched, structure) = read(path)?;
+        Router::start(watched, structure, None).await
+    })
+}
+
+/// As `run`, taking over from the router that uses the same state folder; without one it starts like any other.
+///
+/// # Errors
+/// When it cannot start, or is not let in; the other router goes on then.
+pub fn upgrade(path: &Path) -> Result<(), StartError> {
+    live(async || {
+        let (watched, structure) = read(path)?;
+        let folder = &structure.server.state_dir;
+        let heir = Heir::meet(folder).await;
+        let heir = heir.map_err(|error| StartError::Failed(error.to_string()))?;
+        if heir.is_none() {
+            let folder = folder.display();
+            tracing::warn!("no router runs on `{folder}`: there is nothing to take over");
+        }
+        Router::start(watched, structure, heir).await
+    })
+}
+
+fn live(start: impl AsyncFnOnce() -> Result<Router, StartError>) -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -69,10 +95,16 @@ pub fn run(path: &Path) -> Result<(), StartError> {
         // First of all: an early SIGHUP must not end the process.
         let signals =
             Signals::new().map_err(|error| failed("signals cannot be received", error))?;
-        let router = Router::start(path).await?;
-        router.serve(signals).await;
+        start().await?.serve(signals).await;
         Ok(())
     })
+}
+
+fn read(path: &Path) -> Result<(Arc<Watched>, Arc<Structure>), StartError> {
+    let watched = Arc::new(Watched::new(path));
+    watched.take();
+    let Loaded { structure, .. } = load(path).map_err(StartError::Refused)?;
+    Ok((watched, Arc::new(structure)))
 }
 
 fn failed(what: &str, error: impl std::fmt::Display) -> StartError {
@@ -80,65 +112,96 @@ fn failed(what: &str, error: impl std::fmt::Display) -> StartError {
 }
 
 impl Router {
-    async fn start(path: &Path) -> Result<Self, StartError> {
-        let watched = Arc::new(Watched::new(path));
-        watched.take();
-        let Loaded { structure, .. } = load(path).map_err(StartError::Refused)?;
-        let structure = Arc::new(structure);
-        let bound = bind(&structure)?;
-        let socket = Socket::bind(&structure.admin.bind).map_err(|error| failed("admin", error))?;
-        announce(&bound, &socket).map_err(|error| failed("standard output", error))?;
-        let parts = Parts::new(&watched, &structure).await?;
-        let (phase, phases) = watch::channel(Phase::Starting);
+    /// The parts in order. With an heir nothing is accepted or written before the old process says go.
+    async fn start(
+        watched: Arc<Watched>,
+        structure: Arc<Structure>,
+        mut heir: Option<Heir>,
+    ) -> Result<Self, StartError> {
+        let sockets = Sockets::open(&structure, heir.as_mut())?;
+        if heir.is_none() {
+            sockets.announce()?;
+        }
+        let parts = Parts::new(&watched, &structure, heir.as_ref()).await?;
+        let (stop_health, health_stopped) = watch::channel(false);
+        let checks = health::run(Arc::clone(&parts.pools), health_stopped.clone());
+        tokio::spawn(checks);
+        let state_dir = structure.server.state_dir.clone();
+        let (pause_admin, paused) = watch::channel(false);
+        let estate = estate(&state_dir, &sockets, heir.as_ref(), pause_admin);
+        if let Some(heir) = &heir {
+            parts.know_targets().await;
+            let go = heir.ready().await;
+            go.map_err(|error| StartError::Failed(error.to_string()))?;
+            sockets.announce()?;
+        }
+        let (pools, evictions, shared) = (parts.pools, parts.evictions, parts.shared);
         let (control, task) =
             control::new(parts.setup).map_err(|error| failed("control", error))?;
-        let door = socket.door();
-        let api = Admin::new(control.clone(), phases, door);
-        let control_thread =
-            admin::start(socket, api, task).map_err(|error| failed("admin", error))?;
-        let plane = Plane::start(bound, structure.server.threads, &parts.shared)
+        let plane = Plane::start(sockets.bound, structure.server.threads, &shared)
             .map_err(|error| failed("the data plane cannot start", error))?;
-        let (stop_health, health_stopped) = watch::channel(false);
-        tokio::spawn(health::run(
-            Arc::clone(&parts.pools),
-            health_stopped.clone(),
-        ));
+        if let Some(heir) = heir {
+            heir.serving().await;
+        }
+        let (phase, phases) = watch::channel(Phase::Starting);
+        let api = Admin::new(control.clone(), phases, sockets.admin.door());
+        let control_thread = match admin::start(sockets.admin, api, task, paused) {
+            Ok(thread) => thread,
+            Err(error) => {
+                plane.end_in_background();
+                return Err(failed("admin", error));
+            }
+        };
         tokio::spawn(evict::run(
-            parts.evictions,
+            evictions,
             Arc::clone(plane.wires()),
             health_stopped,
         ));
         tokio::spawn(house::tell_target_changes(
-            parts.pools.changes(),
-            Arc::clone(&parts.pools),
+            pools.changes(),
+            Arc::clone(&pools),
             control.clone(),
         ));
         tokio::spawn(reload::watch(control.clone(), watched));
         phase.send_replace(Phase::Serving);
         Ok(Self {
             plane,
+            will: estate.map(|estate| Will::new(estate, control.clone())),
             control,
             control_thread,
             phase,
             stop_health,
-            recorder: parts.shared.recorder,
+            recorder: shared.recorder,
+            state_dir,
         })
     }
 
-    async fn serve(self, mut signals: Signals) {
+    async fn serve(mut self, mut signals: Signals) {
         loop {
-            match signals.next().await {
-                Signal::Reload => reload::on_signal(self.control.clone()),
-                Signal::Reopen => self.recorder.reopen(),
-                Signal::Drain => break self.drain(&mut signals).await,
-                Signal::Stop => break tracing::info!("stopping at once"),
+            tokio::select! {
+                signal = signals.next() => match signal {
+                    Signal::HandOver => tracing::info!(
+                        "QUIT: a process started with `kanaria run --upgrade` takes over by itself; this one serves until then"
+                    ),
+                    Signal::Reload => reload::on_signal(self.control.clone()),
+                    Signal::Reopen => self.recorder.reopen(),
+                    Signal::Drain => break self.drain(&mut signals).await,
+                    Signal::Stop => {
+                        self.revoke().await;
+                        break tracing::info!("stopping at once");
+                    }
+                },
+                successor = executed(&mut self.will) => {
+                    break self.retire(&successor, &mut signals).await;
+                }
             }
         }
         self.end().await;
     }
 
     /// Lets what is in flight finish; a second signal ends that.
-    async fn drain(&self, signals: &mut Signals) {
+    async fn drain(&mut self, signals: &mut Signals) {
+        self.revoke().await;
         // Of the file in force, which may not be the one of the start.
         let standing = self.control.standing();
         let server = &standing.structure.server;
@@ -148,14 +211,38 @@ impl Router {
             tokio::time::sleep(server.pre_drain.0).await;
             let patience = server.drain_timeout.0;
             tracing::info!("draining, for at most {}", server.drain_timeout);
-            match self.plane.drain(patience).await {
-                0 => tracing::info!("drained"),
-                left => tracing::warn!("{left} connections were cut at the end of the drain"),
-            }
+            tell_left(self.plane.drain(patience).await);
         };
         tokio::select! {
             () = drained => {}
             () = signals.stop() => tracing::warn!("stopping at once, on a second signal"),
+        }
+    }
+
+    /// As `drain`, when `successor` accepts already: nobody is turned away.
+    async fn retire(&self, successor: &Successor, signals: &mut Signals) {
+        let standing = self.control.standing();
+        let patience = standing.structure.server.drain_timeout;
+        self.plane.leave().await;
+        let pid = successor.pid.unwrap_or_default();
+        let version = &successor.version;
+        tracing::info!(
+            pid,
+            version,
+            "another process serves now; what is in flight here has at most {patience}"
+        );
+        tokio::select! {
+            left = self.plane.retire(patience.0) => tell_left(left),
+            () = signals.stop() => tracing::warn!("stopping at once, on a signal"),
+        }
+    }
+
+    /// From here on nobody takes over. A socket file that nobody answers behind is of no use.
+    async fn revoke(&mut self) {
+        if let Some(will) = self.will.take()
+            && will.revoke().await.is_none()
+        {
+            Door::close(&self.state_dir);
         }
     }
 
@@ -172,115 +259,44 @@ impl Router {
     }
 }
 
-/// Everything between the sockets and the signals.
-struct Parts {
-    shared: Shared,
-    pools: Arc<Pools>,
-    evictions: Arc<Evictions>,
-    setup: Setup,
-}
-
-impl Parts {
-    async fn new(watched: &Arc<Watched>, structure: &Arc<Structure>) -> Result<Self, StartError> {
-        let secret = read_secret(structure).map_err(|error| failed("secret", error))?;
-        let started_at = jiff::Timestamp::now().to_string();
-        let beginning = state::begin(&structure.server.state_dir, structure, &started_at)
-            .map_err(|error| failed("state", error))?;
-        for note in &beginning.notes {
-            tracing::warn!("{note}");
-        }
-        let snapshot = Snapshot::compile(Arc::clone(structure), &beginning.live, &secret)
-            .map_err(|fault| StartError::Failed(format!("{}: {}", fault.path, fault.message)))?;
-        let pools = Arc::new(Pools::new());
-        // In this order: a target that was deregistered before the start has nothing to drain.
-        pools.edit(&beginning.live.targets);
-        let discovery = discovery(structure, &pools).await;
-        let caps = Arc::new(Caps::default());
-        caps.align(structure);
-        let metrics = Arc::new(Metrics::new());
-        metrics.watch(Arc::clone(&pools));
-        metrics.published(&snapshot);
-        let evictions = Arc::new(Evictions::new(Arc::clone(&pools)));
-        evictions.published(&snapshot);
-        let recorder = Arc::new(Recorder::new(Arc::clone(&metrics)));
-        recorder
-            .reconfigure(structure)
-            .map_err(|error| failed("access log", error))?;
-        let publisher = Arc::new(Publisher::new(
-            snapshot,
-            Arc::clone(&pools),
-            Arc::clone(&caps),
-        ));
-        let shared = Shared {
-            publisher: Arc::clone(&publisher),
-            recorder,
-            metrics,
-        };
-        let house = Home::new(
-            Arc::clone(watched),
-            secret,
-            Arc::clone(&pools),
-            caps,
-            Arc::clone(&evictions),
-            discovery,
-            shared.clone(),
-        );
-        let setup = Setup {
-            beginning,
-            publisher,
-            house: Arc::new(house),
-            started_at,
-        };
-        Ok(Self {
-            shared,
-            pools,
-            evictions,
-            setup,
-        })
+fn tell_left(n_left: u32) {
+    match n_left {
+        0 => tracing::info!("drained"),
+        left => tracing::warn!("{left} connections were cut at the end of the drain"),
     }
 }
 
-/// Aligns the pools; those that find their targets have first answers, or the log says why not.
-async fn discovery(structure: &Structure, pools: &Arc<Pools>) -> Discovery {
-    let discovery = Discovery::new(Arc::clone(pools));
-    discovery.prepare(structure).await;
-    pools.align(structure);
-    discovery.align(structure);
-    discovery
+async fn executed(will: &mut Option<Will>) -> Successor {
+    match will {
+        Some(will) => will.executed().await,
+        None => std::future::pending().await,
+    }
 }
 
-fn read_secret(structure: &Structure) -> Result<config::bucket::Secret, secret::SecretError> {
-    let bytes = match &structure.server.secret {
-        Some(text) => secret::from_text(text),
-        None => secret::from_file(&structure.server.secret_file),
+/// What a later process may ask for; nothing, and a word in the log, when it cannot be had.
+fn estate(
+    folder: &Path,
+    sockets: &Sockets,
+    heir: Option<&Heir>,
+    pause_admin: watch::Sender<bool>,
+) -> Option<Estate> {
+    let door = || match heir {
+        Some(heir) => Door::inherit(heir.door()?),
+        None => Door::open(folder),
     };
-    Ok(config::bucket::Secret::new(bytes?))
-}
-
-/// A port that is taken ends the start at once.
-fn bind(structure: &Structure) -> Result<Vec<Bound>, StartError> {
-    let bind = |listener| {
-        accept::bind(listener).map_err(|error| {
-            StartError::Failed(format!(
-                "listener {}: {} cannot be bound: {error}",
-                listener.name, listener.bind
-            ))
+    let estate = || {
+        Ok::<_, std::io::Error>(Estate {
+            door: door()?,
+            listeners: sockets.listeners()?,
+            admin: sockets.admin()?,
+            pause_admin,
+            admin_is_gone: sockets.admin.is_anothers(),
         })
     };
-    structure.listeners.iter().map(bind).collect()
-}
-
-/// Port 0 is known only now, and scripts wait for these lines.
-fn announce(bound: &[Bound], socket: &Socket) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    for Bound {
-        listener, address, ..
-    } in bound
-    {
-        writeln!(out, "listening {} {address}", listener.name)?;
-    }
-    writeln!(out, "listening admin {socket}")?;
-    out.flush()
+    let tell = |error: &std::io::Error| {
+        tracing::warn!("no process can take over from this one by `run --upgrade`: {error}");
+    };
+    estate().inspect_err(tell).ok()
 }
 
 /// The folder of the state, for verbs that look at it offline.

@@ -3,13 +3,14 @@
 //! It blocks, and runs once, before traffic is accepted.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::Path;
 
 use config::live::{self, Change, Held, Live, Routes};
 use config::snapshot::Structure;
 
-use crate::journal::{Entry, Found, JournalFile, Kind, OpenError, replay_all};
+use crate::journal::{Entry, Found, JournalFile, Kind, OpenError, Opened, replay_all};
 
 /// Where the state at start came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,9 +87,49 @@ pub struct Beginning {
 
 /// Takes `folder` into use and works out the state that `structure` starts with; `time` is now, RFC 3339.
 pub fn begin(folder: &Path, structure: &Structure, time: &str) -> Result<Beginning, OpenError> {
-    let opened = JournalFile::open(folder)?;
-    let (mut journal, mut notes) = (opened.journal, opened.notes);
-    let mut outset = outset(opened.found, structure, &mut notes);
+    let Opened {
+        journal,
+        found,
+        mut notes,
+    } = JournalFile::open(folder)?;
+    let outset = outset(found, structure, &mut notes);
+    let mut beginning = beginning(journal, outset, notes, structure, time);
+    let written = match &*beginning.unwritten {
+        [] => return Ok(beginning),
+        entries => beginning.journal.write(entries),
+    };
+    match written {
+        Ok(()) => beginning.unwritten.clear(),
+        Err(error) => beginning.notes.push(format!(
+            "the state cannot be written to `{}`: {error}; it will be tried again, and changes are refused until then",
+            folder.display()
+        )),
+    }
+    Ok(beginning)
+}
+
+/// As `begin`, of a folder that another process hands over with its lock, at `revision`. Nothing is written yet: that
+/// process may still go on.
+pub fn take_over(
+    folder: &Path,
+    lock: File,
+    revision: u64,
+    structure: &Structure,
+    time: &str,
+) -> Result<Beginning, OpenError> {
+    let (journal, known) = JournalFile::take_over(folder, lock, revision)?;
+    let mut notes = Vec::new();
+    let outset = outset(Found::Entries(known), structure, &mut notes);
+    Ok(beginning(journal, outset, notes, structure, time))
+}
+
+fn beginning(
+    journal: JournalFile,
+    mut outset: Outset,
+    mut notes: Vec<String>,
+    structure: &Structure,
+    time: &str,
+) -> Beginning {
     let change = outset.change;
     notes.extend(change.notes);
     let mut unwritten = Vec::new();
@@ -102,16 +143,10 @@ pub fn begin(folder: &Path, structure: &Structure, time: &str) -> Result<Beginni
             config_digest: structure.digest.to_string(),
             delta: outset.before.delta(&change.live),
         };
-        if let Err(error) = journal.write(std::slice::from_ref(&entry)) {
-            notes.push(format!(
-                "the state cannot be written to `{}`: {error}; it will be tried again, and changes are refused until then",
-                folder.display()
-            ));
-            unwritten.push(entry.clone());
-        }
+        unwritten.push(entry.clone());
         outset.known.push(entry);
     }
-    Ok(Beginning {
+    Beginning {
         live: change.live,
         origin: outset.origin,
         journal,
@@ -119,7 +154,7 @@ pub fn begin(folder: &Path, structure: &Structure, time: &str) -> Result<Beginni
         touched: touched(&outset.known),
         held: change.held,
         notes,
-    })
+    }
 }
 
 /// What is known of the state before the start, and what the start makes of it.
@@ -262,6 +297,39 @@ mod tests {
         let again = start(folder.path(), &changed);
         assert_eq!(again.live.revision, 2);
         assert_eq!(again.live.routes["blogs"].weights["ecs"], 10);
+    }
+
+    #[test]
+    fn a_state_handed_over_is_the_same_and_nothing_is_written_before_it_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = start(folder.path(), &structure());
+        let path = folder.path().join(crate::journal::FILE);
+        let before = fs::read(&path).unwrap();
+        let lock = || File::open(folder.path().join("lock")).unwrap();
+        let changed = structure_with(&[("blogs", "ec2", &[("ec2", 90), ("ecs", 10)])]);
+        let new = take_over(folder.path(), lock(), 1, &changed, NOW).unwrap();
+        assert_eq!(new.live.revision, 2);
+        assert_eq!(new.live.routes["blogs"].weights["ecs"], 10);
+        assert_eq!(new.unwritten.len(), 1);
+        assert_eq!(fs::read(&path).unwrap(), before);
+        let same = take_over(folder.path(), lock(), 1, &structure(), NOW).unwrap();
+        assert_eq!((same.live, same.unwritten.len()), (old.live, 0));
+    }
+
+    #[test]
+    fn a_journal_that_is_not_as_handed_over_is_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(start(folder.path(), &structure()));
+        let path = folder.path().join(crate::journal::FILE);
+        let sound = fs::read_to_string(&path).unwrap();
+        let cut = &sound[..sound.len() - 1];
+        for (text, revision) in [(&*sound, 2), (cut, 1), ("{}\n", 0), ("", 1)] {
+            fs::write(&path, text).unwrap();
+            let lock = File::open(folder.path().join("lock")).unwrap();
+            let taken = take_over(folder.path(), lock, revision, &structure(), NOW);
+            assert!(taken.is_err(), "{text:?}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
     }
 
     #[test]

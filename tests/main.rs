@@ -50,6 +50,8 @@ mod rollback;
 mod journal;
 // Start, reload, drain, exit.
 mod lifecycle;
+// A new process that takes over from the old one.
+mod takeover;
 // The file that is taken by itself when it changes.
 mod watch;
 // What a load balancer in front is told over the listeners.

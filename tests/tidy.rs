@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Whom a module of the router may name, besides itself and `config`; `run`, `plane`, `accept` and the command line
 /// put the parts together and are free to name them.
-const MAY: [(&str, &[&str]); 20] = [
+const MAY: [(&str, &[&str]); 21] = [
     ("access_log", &["metrics", "record"]),
     ("action", &["record", "respond"]),
     ("admin", &["control", "journal", "state"]),
@@ -17,6 +17,7 @@ const MAY: [(&str, &[&str]); 20] = [
     ("evict", &["accept", "pool"]),
     ("forward", &["cap", "pool", "record"]),
     ("forwarded", &[]),
+    ("handover", &[]),
     ("hygiene", &["record"]),
     ("identify", &[]),
     ("journal", &[]),

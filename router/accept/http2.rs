@@ -75,7 +75,7 @@ impl Streams {
     /// Takes streams on until the connection ends. Whoever waits here also moves the bytes of all streams.
     async fn accept(&mut self, mut frames: Frames<Connection, Bytes>, cut: watch::Receiver<bool>) {
         let mut cut = pin!(turned(cut));
-        let mut stopping = pin!(turned(self.service.shutdown.clone()));
+        let mut stopping = pin!(turned(self.service.leaving.clone()));
         let mut leaving = false;
         let mut timer = pin!(tokio::time::sleep(self.idle));
         loop {

@@ -25,6 +25,7 @@ use crate::refuse::{Refuser, Said};
 pub(super) struct Service {
     pub(super) proxy: Arc<HttpProxy<Proxy>>,
     pub(super) refuser: Refuser,
+    pub(super) leaving: ShutdownWatch,
     pub(super) shutdown: ShutdownWatch,
     pub(super) readiness: Arc<Readiness>,
 }
@@ -96,14 +97,15 @@ async fn one(
     framing: Framing,
     service: &Service,
 ) -> Option<Connection> {
-    let shutdown = &service.shutdown;
+    let leaving = &service.leaving;
     let wire = Arc::clone(connection.wire());
     let head = connection.admit(length, framing);
     let mut session = HttpSession::new(Box::new(connection));
     session.set_pipelined_prefix(head);
     let mut session = ServerSession::H1(session);
-    session.set_keepalive((!*shutdown.borrow()).then_some(0));
-    let served = service.proxy.process_new_http(session, shutdown).await;
+    session.set_keepalive(Some(0));
+    // While this is true pingora makes each answer the last one of its connection.
+    let served = service.proxy.process_new_http(session, leaving).await;
     if !wire.met() {
         // pingora answered 400 to a head that had passed here; it is a request all the same.
         let refusal = service

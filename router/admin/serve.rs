@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::{Admin, Socket, router};
 use crate::control::Run;
@@ -33,8 +33,17 @@ impl Running {
     }
 }
 
-/// Starts the thread: carries out orders and answers on `socket` until control is shut down.
-pub fn start(socket: Socket, admin: Admin, run: Run) -> io::Result<Running> {
+/// Whoever asks as control ends is told so within this time.
+const LAST_WORDS: Duration = Duration::from_millis(50);
+
+/// Starts the thread: carries out orders and answers on `socket` until control is shut down. While `pause` is true new
+/// connections wait where they are.
+pub fn start(
+    socket: Socket,
+    admin: Admin,
+    run: Run,
+    pause: watch::Receiver<bool>,
+) -> io::Result<Running> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -42,9 +51,10 @@ pub fn start(socket: Socket, admin: Admin, run: Run) -> io::Result<Running> {
         .name("kanaria-control".into())
         .spawn(move || {
             runtime.block_on(async move {
-                let serving = tokio::spawn(serve(socket, router(admin)));
+                let serving = tokio::spawn(serve(socket, router(admin), pause));
                 run.run().await;
                 serving.abort();
+                tokio::time::sleep(LAST_WORDS).await;
             });
             // A read of a file that hangs must not hold up the end.
             runtime.shutdown_timeout(Duration::from_millis(100));
@@ -52,12 +62,12 @@ pub fn start(socket: Socket, admin: Admin, run: Run) -> io::Result<Running> {
     Ok(Running(thread))
 }
 
-pub(super) async fn serve(socket: Socket, router: Router) {
+pub(super) async fn serve(socket: Socket, router: Router, pause: watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let outcome = match socket {
-        Socket::Tcp(listener, _) => serve_tcp(listener, router, places).await,
+        Socket::Tcp(listener, _) => serve_tcp(listener, router, places, pause).await,
         Socket::Unix(listener, file) => {
-            let outcome = serve_unix(listener, router, places).await;
+            let outcome = serve_unix(listener, router, places, pause).await;
             drop(file);
             outcome
         }
@@ -71,10 +81,11 @@ async fn serve_tcp(
     listener: std::net::TcpListener,
     router: Router,
     places: Arc<Semaphore>,
+    mut pause: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-        match listener.accept().await {
+        match unpaused(&mut pause, || listener.accept()).await {
             Ok((stream, _)) => {
                 // Answers are small and awaited: nothing is to be gathered.
                 drop(stream.set_nodelay(true));
@@ -90,10 +101,11 @@ async fn serve_unix(
     listener: std::os::unix::net::UnixListener,
     router: Router,
     places: Arc<Semaphore>,
+    mut pause: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let listener = UnixListener::from_std(listener)?;
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-        match listener.accept().await {
+        match unpaused(&mut pause, || listener.accept()).await {
             Ok((stream, _)) => {
                 tokio::spawn(connection(stream, router.clone(), place));
             }
@@ -101,6 +113,23 @@ async fn serve_unix(
         }
     }
     Ok(())
+}
+
+/// What `accept` brings while nothing is paused. What waits to be accepted stays in the socket.
+async fn unpaused<T, F: Future<Output = io::Result<T>>>(
+    pause: &mut watch::Receiver<bool>,
+    accept: impl Fn() -> F,
+) -> io::Result<T> {
+    loop {
+        // Nobody left to pause it is as good as never paused.
+        let _ = pause.wait_for(|paused| !*paused).await;
+        let paused = async { pause.wait_for(|paused| *paused).await.is_ok() };
+        tokio::select! {
+            biased;
+            true = paused => {}
+            accepted = accept() => return accepted,
+        }
+    }
 }
 
 /// Out of descriptors, most likely: they come back when connections end.

@@ -4,9 +4,12 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Who can reach the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,9 +31,12 @@ pub enum Socket {
     Unix(UnixListener, SocketFile),
 }
 
-/// The file of a unix socket, removed at the end.
+/// The file of a unix socket, removed at the end unless another process goes on with it.
 #[derive(Debug)]
-pub struct SocketFile(PathBuf);
+pub struct SocketFile {
+    path: PathBuf,
+    is_anothers: Arc<AtomicBool>,
+}
 
 /// A socket that cannot be bound.
 #[derive(Debug, thiserror::Error)]
@@ -82,10 +88,43 @@ impl Socket {
             fs::remove_file(path).map_err(system)?;
         }
         let listener = UnixListener::bind(path).map_err(system)?;
-        let file = SocketFile(path.to_owned());
+        let file = SocketFile::new(path);
         fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(system)?;
         listener.set_nonblocking(true).map_err(system)?;
         Ok(Self::Unix(listener, file))
+    }
+
+    /// Takes over a socket that another process had bound.
+    pub fn adopt_tcp(listener: TcpListener) -> Result<Self, BindError> {
+        let system = |error| BindError::System {
+            bind: "of the old process".into(),
+            error,
+        };
+        listener.set_nonblocking(true).map_err(system)?;
+        let address = listener.local_addr().map_err(system)?;
+        Ok(Self::Tcp(listener, address))
+    }
+
+    /// Takes over a unix socket that another process had bound to `bind`, with its file.
+    pub fn adopt_unix(listener: UnixListener, bind: &str) -> Self {
+        let path = bind.strip_prefix("unix:").unwrap_or(bind);
+        Self::Unix(listener, SocketFile::new(Path::new(path)))
+    }
+
+    /// A copy of the descriptor. It listens for as long as one of them is open.
+    pub fn share(&self) -> io::Result<OwnedFd> {
+        match self {
+            Self::Tcp(listener, _) => listener.try_clone().map(OwnedFd::from),
+            Self::Unix(listener, _) => listener.try_clone().map(OwnedFd::from),
+        }
+    }
+
+    /// Whoever stores true here leaves the socket's file to another process.
+    pub fn is_anothers(&self) -> Arc<AtomicBool> {
+        match self {
+            Self::Tcp(..) => Arc::default(),
+            Self::Unix(_, file) => Arc::clone(&file.is_anothers),
+        }
     }
 
     /// Who can reach it.
@@ -103,15 +142,26 @@ impl fmt::Display for Socket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(_, address) => address.fmt(f),
-            Self::Unix(_, SocketFile(path)) => write!(f, "unix:{}", path.display()),
+            Self::Unix(_, file) => write!(f, "unix:{}", file.path.display()),
+        }
+    }
+}
+
+impl SocketFile {
+    fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            is_anothers: Arc::default(),
         }
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // Gone already is as good.
-        drop(fs::remove_file(&self.0));
+        if !self.is_anothers.load(Ordering::Acquire) {
+            // Gone already is as good.
+            drop(fs::remove_file(&self.path));
+        }
     }
 }
 
@@ -135,6 +185,19 @@ mod tests {
         assert!(matches!(Socket::bind(&bind), Err(BindError::InUse(_))));
         drop(socket);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_socket_that_another_process_goes_on_with_keeps_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let bind = format!("unix:{}/admin.sock", folder.path().display());
+        let old = Socket::bind(&bind).unwrap();
+        let new = Socket::adopt_unix(old.share().unwrap().into(), &bind);
+        old.is_anothers().store(true, Ordering::Release);
+        drop(old);
+        assert!(UnixStream::connect(folder.path().join("admin.sock")).is_ok());
+        drop(new);
+        assert!(!folder.path().join("admin.sock").exists());
     }
 
     #[test]

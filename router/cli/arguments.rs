@@ -57,6 +57,10 @@ pub enum Verb {
         /// Configuration, TOML or JSON.
         #[arg(short, long, value_name = "FILE", default_value = "kanaria.toml")]
         config: PathBuf,
+        /// Take over from the router that uses the same `state_dir`: its sockets, its state, its place. It finishes what it
+        /// has and ends; it goes on when this one does not come up.
+        #[arg(long)]
+        upgrade: bool,
     },
     /// Try it: two built-in environments, a router before them and some traffic; needs no file.
     Demo(demo::Options),

@@ -36,7 +36,14 @@ pub struct Surroundings {
 pub fn execute(arguments: Arguments, program: &Program, surroundings: &Surroundings) -> Outcome {
     let Arguments { verb, remote } = arguments;
     let question = match verb {
-        Verb::Run { config } => return quiet((program.run)(&config)),
+        Verb::Run {
+            config,
+            upgrade: false,
+        } => return quiet((program.run)(&config)),
+        Verb::Run {
+            config,
+            upgrade: true,
+        } => return quiet((program.upgrade)(&config)),
         Verb::Demo(options) => return demo::demo(&options, program.run, surroundings),
         Verb::Check { file } => return offline::check(program, &file, remote.json),
         Verb::Schema => return Outcome::done(offline::pretty(&(program.schema)())),

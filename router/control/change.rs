@@ -81,7 +81,7 @@ pub(super) fn needs_restart(old: &Structure, new: &Structure) -> Result<(), Reje
         return Ok(());
     }
     Err(Rejection::NeedsRestart(
-        "listeners changed, which needs a restart".into(),
+        "listeners changed, which needs a restart or `kanaria run --upgrade`".into(),
     ))
 }
 

@@ -58,7 +58,7 @@ impl Task {
             older: Older::default(),
             loading: Vec::new(),
             reloads: Vec::new(),
-            retry: unwritten.then(Retry::soon),
+            retry: unwritten.then(Retry::at_once),
         })
     }
 
@@ -67,6 +67,12 @@ impl Task {
             match event {
                 Event::Order(asked) => self.ordered(asked).await,
                 Event::Loaded(outcome) => self.loaded(*outcome).await,
+                Event::Lend(wish) => {
+                    if self.lend(wish).await {
+                        drop(tokio::task::spawn_blocking(|| self.writer.close()).await);
+                        return;
+                    }
+                }
                 Event::RetryDurable => self.retry().await,
                 Event::Shutdown(done) => {
                     self.retry().await;
@@ -204,6 +210,13 @@ impl Task {
 }
 
 impl Retry {
+    fn at_once() -> Self {
+        Self {
+            at: Instant::now(),
+            pause: RETRY.0,
+        }
+    }
+
     pub(super) fn soon() -> Self {
         Self {
             at: Instant::now() + RETRY.0,

@@ -9,6 +9,7 @@ use super::fixture::{Rig, file, invalid, rig, rig_in};
 use super::*;
 use crate::journal::{Kind, verify};
 
+mod lend;
 mod targets;
 
 fn order(action: Action) -> Order {

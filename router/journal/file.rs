@@ -47,6 +47,13 @@ impl JournalFile {
         &self.folder
     }
 
+    /// A copy of the lock.
+    pub(super) fn share_lock(&self) -> io::Result<File> {
+        let lock = self.lock.as_ref();
+        lock.ok_or_else(|| io::Error::other("the state folder cannot be locked"))?
+            .try_clone()
+    }
+
     pub(super) fn path(&self) -> PathBuf {
         self.folder.join(FILE)
     }

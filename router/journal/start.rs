@@ -1,6 +1,6 @@
 //! The journal at start: the folder taken into use, what is there read, a torn last line repaired, a ruined file set aside.
 
-use std::fs::{OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -45,6 +45,14 @@ pub enum OpenError {
         "state_dir `{0}` is in use by another kanaria; give each router its own, or stop the other one"
     )]
     InUse(PathBuf),
+    /// What another process handed over is not what is there.
+    #[error("the state in `{folder}` cannot be taken over: {why}")]
+    NotAsHandedOver {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
 }
 
 impl JournalFile {
@@ -65,7 +73,43 @@ impl JournalFile {
                 None
             }
         };
-        let mut journal = Self {
+        let mut journal = Self::unread(folder, lock);
+        let found = journal.find(&mut notes);
+        Ok(Opened {
+            journal,
+            found,
+            notes,
+        })
+    }
+
+    /// Goes on with `folder`, whose lock another process has handed over, and whose journal must end with `revision`.
+    /// Nothing is repaired: whatever is wrong, that process goes on.
+    pub fn take_over(
+        folder: &Path,
+        lock: File,
+        revision: u64,
+    ) -> Result<(Self, Vec<Entry>), OpenError> {
+        let wrong = |why: String| OpenError::NotAsHandedOver {
+            folder: folder.to_owned(),
+            why,
+        };
+        let mut journal = Self::unread(folder, Some(lock));
+        let bytes = std::fs::read(journal.path()).map_err(|error| wrong(error.to_string()))?;
+        let chain = chain::read(&bytes);
+        let last = chain.entries.last().map_or(0, |entry| entry.revision);
+        if chain.end != End::Whole || last != revision {
+            return Err(wrong(format!(
+                "the journal is intact up to revision {last}, and {revision} is in force"
+            )));
+        }
+        match journal.adopt(chain) {
+            Found::Entries(entries) => Ok((journal, entries)),
+            Found::Nothing | Found::Unreadable { .. } => Err(wrong("there is no journal".into())),
+        }
+    }
+
+    fn unread(folder: &Path, lock: Option<File>) -> Self {
+        Self {
             folder: folder.to_owned(),
             lock,
             file: None,
@@ -75,13 +119,7 @@ impl JournalFile {
             digest: String::new(),
             #[cfg(test)]
             stall: std::sync::Arc::default(),
-        };
-        let found = journal.find(&mut notes);
-        Ok(Opened {
-            journal,
-            found,
-            notes,
-        })
+        }
     }
 
     fn find(&mut self, notes: &mut Vec<String>) -> Found {

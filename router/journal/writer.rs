@@ -2,6 +2,7 @@
 //!
 //! A write can be withdrawn while it hangs: then it is undone as soon as the disk answers, and was never part of the journal.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc;
@@ -34,7 +35,13 @@ pub struct Undurable {
     pub cause: String,
 }
 
-struct Job {
+enum Job {
+    /// A copy of the lock, once what was asked before is done.
+    Lock(oneshot::Sender<std::io::Result<File>>),
+    Write(Write),
+}
+
+struct Write {
     entries: Vec<Entry>,
     stage: Arc<AtomicU8>,
     reply: oneshot::Sender<Result<(), Undurable>>,
@@ -60,17 +67,26 @@ impl Writer {
     pub fn append(&self, entries: Vec<Entry>) -> Pending {
         let stage = Arc::new(AtomicU8::new(OPEN));
         let (reply, answer) = oneshot::channel();
-        let job = Job {
+        let job = Job::Write(Write {
             entries,
             stage: Arc::clone(&stage),
             reply,
-        };
+        });
         // A thread that is gone drops the job, and the waiting end learns it from the closed channel.
         drop(self.jobs.send(job));
         Pending {
             stage,
             reply: answer,
         }
+    }
+
+    /// A copy of the lock of the state folder, once everything asked for before is done. While it is open nobody else can
+    /// take the folder.
+    pub async fn lock(&self) -> std::io::Result<File> {
+        let (reply, answer) = oneshot::channel();
+        let gone = || std::io::Error::other("the journal is closed");
+        self.jobs.send(Job::Lock(reply)).map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
     }
 
     /// Ends the thread after everything asked for, and gives the state folder free. It blocks.
@@ -116,19 +132,27 @@ impl Undurable {
 
 fn work(mut journal: JournalFile, inbox: &mpsc::Receiver<Job>) {
     while let Ok(job) = inbox.recv() {
-        let outcome = write(&mut journal, &job);
-        // Whoever waits need not wait for the books to be kept.
-        drop(
-            job.reply
-                .send(outcome.as_ref().map(drop).map_err(Undurable::clone)),
-        );
-        if let Ok(staged) = outcome {
-            journal.commit(&staged, &job.entries);
+        // Who asked may have given up waiting.
+        match job {
+            Job::Lock(reply) => drop(reply.send(journal.share_lock())),
+            Job::Write(job) => carry_out(&mut journal, job),
         }
     }
 }
 
-fn write(journal: &mut JournalFile, job: &Job) -> Result<Staged, Undurable> {
+fn carry_out(journal: &mut JournalFile, job: Write) {
+    let outcome = write(journal, &job);
+    // Whoever waits need not wait for the books to be kept.
+    drop(
+        job.reply
+            .send(outcome.as_ref().map(drop).map_err(Undurable::clone)),
+    );
+    if let Ok(staged) = outcome {
+        journal.commit(&staged, &job.entries);
+    }
+}
+
+fn write(journal: &mut JournalFile, job: &Write) -> Result<Staged, Undurable> {
     if job.stage.load(Ordering::Acquire) == WITHDRAWN {
         return Err(undurable(journal, WITHDRAWN_TEXT.into()));
     }

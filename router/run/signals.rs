@@ -10,6 +10,8 @@ pub(super) enum Signal {
     Reload,
     /// USR1: open the logs again.
     Reopen,
+    /// QUIT: hand over to a process started with `--upgrade`.
+    HandOver,
     /// TERM: let what is in flight finish, then end.
     Drain,
     /// INT: end.
@@ -22,6 +24,7 @@ pub(super) struct Signals {
     user: unix::Signal,
     terminate: unix::Signal,
     interrupt: unix::Signal,
+    quit: unix::Signal,
 }
 
 impl Signals {
@@ -32,6 +35,7 @@ impl Signals {
             user: unix::signal(SignalKind::user_defined1())?,
             terminate: unix::signal(SignalKind::terminate())?,
             interrupt: unix::signal(SignalKind::interrupt())?,
+            quit: unix::signal(SignalKind::quit())?,
         })
     }
 
@@ -41,6 +45,7 @@ impl Signals {
             _ = self.interrupt.recv() => Signal::Stop,
             _ = self.terminate.recv() => Signal::Drain,
             _ = self.hangup.recv() => Signal::Reload,
+            _ = self.quit.recv() => Signal::HandOver,
             _ = self.user.recv() => Signal::Reopen,
         }
     }

@@ -23,8 +23,15 @@ pub(crate) struct Kanaria {
     child: Child,
     pub(crate) public: SocketAddr,
     pub(crate) admin: Admin,
+    bound: Vec<(String, SocketAddr)>,
     folder: TempDir,
 }
+
+/// A process of a router beside the one that serves; it is killed with this value.
+pub(crate) struct Process(Child);
+
+/// What the binary is called with, unless a test says otherwise.
+const RUN: [&str; 3] = ["run", "-c", "kanaria.toml"];
 
 /// What a command did.
 #[derive(Debug)]
@@ -52,7 +59,12 @@ impl Kanaria {
     /// As `start_in`, with the file that is there and with `environment`.
     #[track_caller]
     pub(crate) fn start_there(folder: TempDir, environment: &[(&str, &str)]) -> Self {
-        let mut child = spawn(folder.path(), environment);
+        let child = spawn(folder.path(), &RUN, environment);
+        Self::adopt(child, folder)
+    }
+
+    #[track_caller]
+    fn adopt(mut child: Child, folder: TempDir) -> Self {
         let lines = lines_of(&mut child);
         let listeners = fs::read_to_string(folder.path().join("kanaria.toml"))
             .expect("written by the test")
@@ -74,6 +86,7 @@ impl Kanaria {
             child,
             public,
             admin: Admin { address },
+            bound,
             folder,
         };
         until("/readyz answers 200", || kanaria.ready().then_some(()));
@@ -83,7 +96,7 @@ impl Kanaria {
     /// As `start_there`, with an admin API that listens on a socket file; `admin` is not usable then.
     #[track_caller]
     pub(crate) fn start_unix(folder: TempDir) -> Self {
-        let mut child = spawn(folder.path(), &[]);
+        let mut child = spawn(folder.path(), &RUN, &[]);
         let Some((_, public)) = bound_address(&lines_of(&mut child)) else {
             let _ = child.kill();
             panic!("not listening\n{}", log_of(folder.path()));
@@ -96,8 +109,54 @@ impl Kanaria {
             child,
             public,
             admin: Admin { address: public },
+            bound: vec![("public".into(), public)],
             folder,
         }
+    }
+
+    /// The address of a listener.
+    #[track_caller]
+    pub(crate) fn listener(&self, name: &str) -> SocketAddr {
+        let bound = self.bound.iter().find(|(own, _)| own == name);
+        bound.expect("a listener of this file").1
+    }
+
+    /// Starts a process that takes over, and waits until it has; the old one, which is killed with its value.
+    #[track_caller]
+    #[must_use]
+    pub(crate) fn upgrade(&mut self) -> Process {
+        let upgrade = ["run", "--upgrade", "-c", "kanaria.toml"];
+        let n_left = || self.stderr().matches("another process serves now").count();
+        let n_before = n_left();
+        let mut child = spawn(self.folder.path(), &upgrade, &[]);
+        let lines = lines_of(&mut child);
+        let text = fs::read_to_string(self.path("kanaria.toml")).expect("written by the test");
+        let has_port = !text.contains("bind = \"unix:");
+        let n = text.matches("[[listeners]]").count() + usize::from(has_port);
+        let bound: Vec<_> = (0..n).map_while(|_| bound_address(&lines)).collect();
+        let public = bound.iter().find(|(name, _)| name == "public");
+        let Some((_, public)) = public else {
+            panic!("not taken over: {:?}\n{}", child.wait(), self.stderr());
+        };
+        assert_eq!(*public, self.public, "the socket is the same");
+        until("the old process leaves", || {
+            (n_left() > n_before).then_some(())
+        });
+        self.bound = bound;
+        Process(std::mem::replace(&mut self.child, child))
+    }
+
+    /// Another process in the same folder, called as a test likes.
+    pub(crate) fn spawn(&self, arguments: &[&str]) -> Process {
+        Process(spawn(self.folder.path(), arguments, &[]))
+    }
+
+    /// One in the place of this one, which has ended, called as a test likes.
+    #[track_caller]
+    pub(crate) fn again(self, arguments: &[&str]) -> Self {
+        let folder = self.kill();
+        let child = spawn(folder.path(), arguments, &[]);
+        Self::adopt(child, folder)
     }
 
     /// A new connection to the public listener.
@@ -209,6 +268,34 @@ impl Kanaria {
     }
 }
 
+impl Process {
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        until("the process ends", || {
+            self.0.try_wait().expect("the child is ours")
+        })
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn ended(&mut self) -> bool {
+        self.0.try_wait().expect("the child is ours").is_some()
+    }
+
+    /// Kills it as a power cut would.
+    pub(crate) fn kill(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
 impl Drop for Kanaria {
     fn drop(&mut self) {
         if thread::panicking() {
@@ -258,14 +345,14 @@ pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Outcome {
     }
 }
 
-fn spawn(folder: &Path, environment: &[(&str, &str)]) -> Child {
+fn spawn(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Child {
     let log = fs::OpenOptions::new()
         .create(true)
         .append(true)
         .open(folder.join("stderr.log"))
         .expect("the folder is ours");
     Command::new(env!("CARGO_BIN_EXE_kanaria"))
-        .args(["run", "-c", "kanaria.toml"])
+        .args(arguments)
         .current_dir(folder)
         .envs(environment.iter().copied())
         .stdin(Stdio::null())

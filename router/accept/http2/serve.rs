@@ -48,8 +48,8 @@ pub(super) async fn serve(
     let head = RequestHeader::from(head);
     let stream = Stream::new(head, body, respond, Arc::clone(&wire));
     let session = ServerSession::Custom(Box::new(stream));
-    let shutdown = &service.shutdown;
-    service.proxy.process_new_http(session, shutdown).await;
+    let leaving = &service.leaving;
+    service.proxy.process_new_http(session, leaving).await;
     if !wire.met() {
         let refusal = service
             .refuser

@@ -9,6 +9,7 @@ use crate::client::stub::Stub;
 
 const NO_PROGRAM: Program = Program {
     run: |_| Code::Failed,
+    upgrade: |_| Code::Failed,
     check: |_| Err(nothing()),
     schema: || Value::Null,
     explain: |_, _| Err(nothing()),

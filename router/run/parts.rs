@@ -1,0 +1,150 @@
+//! Everything between the sockets and the signals: state, snapshot, pools, logs.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use config::snapshot::{Snapshot, Structure};
+
+use super::house::Home;
+use super::{StartError, failed};
+use crate::cap::Caps;
+use crate::control::Setup;
+use crate::discovery::Discovery;
+use crate::evict::Evictions;
+use crate::handover::Heir;
+use crate::metrics::Metrics;
+use crate::plane::Shared;
+use crate::pool::{Pools, TargetState};
+use crate::publish::Publisher;
+use crate::record::Recorder;
+use crate::secret;
+use crate::source::Watched;
+use crate::state::{self, Beginning};
+
+/// A process that takes over waits so long for the first checks of its targets: whoever serves meanwhile knows them.
+const FIRST_CHECKS: Duration = Duration::from_secs(5);
+/// From one look at them to the next.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// What a router is made of.
+pub(super) struct Parts {
+    pub(super) shared: Shared,
+    pub(super) pools: Arc<Pools>,
+    pub(super) evictions: Arc<Evictions>,
+    pub(super) setup: Setup,
+}
+
+impl Parts {
+    /// Makes them for the file, which is `structure`, with the state that `heir` hands over or the one that is there.
+    pub(super) async fn new(
+        watched: &Arc<Watched>,
+        structure: &Arc<Structure>,
+        heir: Option<&Heir>,
+    ) -> Result<Self, StartError> {
+        let secret = read_secret(structure).map_err(|error| failed("secret", error))?;
+        let started_at = jiff::Timestamp::now().to_string();
+        let beginning = begin(structure, heir, &started_at)?;
+        let snapshot = Snapshot::compile(Arc::clone(structure), &beginning.live, &secret)
+            .map_err(|fault| StartError::Failed(format!("{}: {}", fault.path, fault.message)))?;
+        let pools = Arc::new(Pools::new());
+        // In this order: a target that was deregistered before the start has nothing to drain.
+        pools.edit(&beginning.live.targets);
+        let discovery = discovery(structure, &pools).await;
+        let caps = Arc::new(Caps::default());
+        caps.align(structure);
+        let metrics = Arc::new(Metrics::new());
+        metrics.watch(Arc::clone(&pools));
+        metrics.published(&snapshot);
+        let evictions = Arc::new(Evictions::new(Arc::clone(&pools)));
+        evictions.published(&snapshot);
+        let recorder = Arc::new(Recorder::new(Arc::clone(&metrics)));
+        recorder
+            .reconfigure(structure)
+            .map_err(|error| failed("access log", error))?;
+        let publisher = Arc::new(Publisher::new(
+            snapshot,
+            Arc::clone(&pools),
+            Arc::clone(&caps),
+        ));
+        let shared = Shared {
+            publisher: Arc::clone(&publisher),
+            recorder,
+            metrics,
+        };
+        let house = Home::new(
+            Arc::clone(watched),
+            secret,
+            Arc::clone(&pools),
+            caps,
+            Arc::clone(&evictions),
+            discovery,
+            shared.clone(),
+        );
+        let setup = Setup {
+            beginning,
+            publisher,
+            house: Arc::new(house),
+            started_at,
+        };
+        Ok(Self {
+            shared,
+            pools,
+            evictions,
+            setup,
+        })
+    }
+
+    /// Waits until every target is known to be well or not, or for as long as is reasonable.
+    pub(super) async fn know_targets(&self) {
+        let deadline = Instant::now() + FIRST_CHECKS;
+        while self.has_unknown_targets() {
+            if Instant::now() >= deadline {
+                return tracing::warn!("some targets have not answered a first check yet");
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    fn has_unknown_targets(&self) -> bool {
+        let pools = self.pools.current();
+        let mut targets = pools.iter().flat_map(|pool| pool.status(Instant::now()));
+        targets.any(|target| target.state == TargetState::Initial)
+    }
+}
+
+fn begin(
+    structure: &Structure,
+    heir: Option<&Heir>,
+    started_at: &str,
+) -> Result<Beginning, StartError> {
+    let folder = &structure.server.state_dir;
+    let beginning = match heir {
+        None => state::begin(folder, structure, started_at),
+        Some(heir) => {
+            let lock = heir.lock().map_err(|error| failed("state", error))?;
+            state::take_over(folder, lock, heir.revision(), structure, started_at)
+        }
+    };
+    let beginning = beginning.map_err(|error| failed("state", error))?;
+    for note in &beginning.notes {
+        tracing::warn!("{note}");
+    }
+    Ok(beginning)
+}
+
+/// Aligns the pools; those that find their targets have first answers, or the log says why not.
+async fn discovery(structure: &Structure, pools: &Arc<Pools>) -> Discovery {
+    let discovery = Discovery::new(Arc::clone(pools));
+    discovery.prepare(structure).await;
+    pools.align(structure);
+    discovery.align(structure);
+    discovery
+}
+
+fn read_secret(structure: &Structure) -> Result<config::bucket::Secret, secret::SecretError> {
+    let bytes = match &structure.server.secret {
+        Some(text) => secret::from_text(text),
+        None => secret::from_file(&structure.server.secret_file),
+    };
+    Ok(config::bucket::Secret::new(bytes?))
+}

@@ -1,0 +1,260 @@
+//! `run --upgrade`: a new process takes over from the old one, and no client notices.
+
+mod refused;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::support::http2::{Http2, ask};
+use crate::support::{Client, File, Kanaria, Load, Stub, get, long, sized, until};
+
+/// A target whose answers may take a while, so that some are in flight at any moment.
+fn stubs() -> (Stub, Stub) {
+    (Stub::start("ec2"), Stub::start("ecs"))
+}
+
+#[test]
+fn upgrades_in_a_row_under_keep_alive_and_h2c_lose_no_request_and_no_change() {
+    let (ec2, ecs) = stubs();
+    let file = File::split(&ec2, &ecs, "ec2 = 90, ecs = 10").h2c();
+    let mut kanaria = Kanaria::start(&file);
+    let rate = sized(200, 250);
+    let load = Load::start(kanaria.public, 8, rate);
+    let streams = load_of_streams(kanaria.public, rate);
+    let n = sized(3, 20);
+    let mut ended = Vec::new();
+    for round in 1..=n {
+        load.pass(rate / 4);
+        let done = kanaria.admin.set_web(100 - round as u32, round as u32);
+        let before = done["revision"].as_u64().unwrap();
+        let began = Instant::now();
+        ended.push(kanaria.upgrade());
+        println!("upgrade {round} took {:?}", began.elapsed());
+        let route = kanaria.admin.get("/api/v1/routes/web");
+        assert_eq!(
+            route["weights"],
+            json!({ "ec2": 100 - round, "ecs": round })
+        );
+        assert_eq!(kanaria.admin.revision(), before);
+        load.pass(rate / 4);
+    }
+    let shots = load.stop();
+    let (n_streams, lost_streams) = streams();
+    let failed: Vec<_> = shots.iter().filter(|shot| shot.status != 200).collect();
+    println!(
+        "{n} upgrades, {} requests on keep-alive, {} lost; {n_streams} on h2c, {lost_streams} lost; bound 0",
+        shots.len(),
+        failed.len(),
+    );
+    assert!(failed.is_empty(), "{failed:#?}");
+    assert_eq!(lost_streams, 0);
+    for old in &mut ended {
+        assert_eq!(old.wait().code(), Some(0));
+    }
+    let lines = kanaria.log_of(shots.len() + n_streams).len();
+    assert_eq!(
+        lines,
+        shots.len() + n_streams,
+        "one line a request, of whichever process"
+    );
+}
+
+/// GETs on HTTP/2 until the answer is asked for: how many, and how many were lost. A client that is told to go opens
+/// another connection, as RFC 9113 section 6.8 has it.
+fn load_of_streams(address: SocketAddr, rate: usize) -> impl FnOnce() -> (usize, usize) {
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let thread = std::thread::spawn(move || {
+        let (mut sent, mut lost) = (0, 0);
+        let mut client = Http2::connect(address);
+        let pace = Duration::from_secs_f64(1.0 / rate as f64);
+        while stopped.recv_timeout(pace) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            let call = match client.try_begin(ask("GET", "/"), true) {
+                Ok(call) => call,
+                Err(_) => {
+                    client = Http2::connect(address);
+                    client.begin(ask("GET", "/"), true)
+                }
+            };
+            sent += 1;
+            let reply = client.wait(crate::support::http2::Reply::read(call.answer));
+            lost += usize::from(!reply.is_ok_and(|reply| reply.status == 200));
+        }
+        (sent, lost)
+    });
+    move || {
+        drop(stop);
+        thread.join().expect("a stream is answered")
+    }
+}
+
+#[test]
+fn a_kept_connection_is_told_to_go_with_its_next_answer() {
+    let (ec2, _) = stubs();
+    let mut kanaria = Kanaria::start(&File::single(&ec2));
+    let mut kept = kanaria.client();
+    assert!(!kept.call(get("/", "")).closes());
+    let mut old = kanaria.upgrade();
+    assert!(!old.ended(), "it waits for the connection that it kept");
+    let last = kept.call(get("/", ""));
+    assert_eq!((last.status, last.closes()), (200, true));
+    assert!(kept.wire.closed());
+    assert_eq!(old.wait().code(), Some(0));
+}
+
+#[test]
+fn what_is_in_flight_is_finished_by_the_old_process_and_a_websocket_has_the_drain_timeout() {
+    let (go, gate) = std::sync::mpsc::channel::<()>();
+    let gate = std::sync::Mutex::new(gate);
+    let ec2 = Stub::with("ec2", move |exchange| {
+        if exchange.path() == "/slow" {
+            let _ = gate.lock().expect("one at a time").recv();
+        }
+        exchange.plain()
+    });
+    let mut kanaria = Kanaria::start(&File::single(&ec2).server("drain_timeout = \"20s\""));
+    let mut slow = kanaria.client();
+    slow.wire.send(get("/slow", "")).unwrap();
+    until("the slow request is in flight", || {
+        (ec2.count() == 1).then_some(())
+    });
+    let mut old = kanaria.upgrade();
+    assert_eq!(kanaria.client().call(get("/", "")).text(), "ec2");
+    assert!(!old.ended());
+    go.send(()).unwrap();
+    assert_eq!(slow.answer(false).unwrap().text(), "ec2");
+    assert_eq!(old.wait().code(), Some(0));
+}
+
+#[test]
+fn a_drain_timeout_ends_what_stays_with_the_old_process() {
+    let (ec2, _) = stubs();
+    let mut kanaria = Kanaria::start(&File::single(&ec2).server("drain_timeout = \"500ms\""));
+    let mut idle = kanaria.client();
+    assert_eq!(idle.call(get("/", "")).status, 200);
+    let began = Instant::now();
+    let mut old = kanaria.upgrade();
+    assert_eq!(old.wait().code(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(10));
+    assert!(idle.wire.closed());
+}
+
+#[test]
+fn the_new_process_reads_the_file_of_today_and_binds_what_is_new() {
+    let (ec2, ecs) = stubs();
+    let file = File::split(&ec2, &ecs, "ec2 = 100, ecs = 0");
+    let mut kanaria = Kanaria::start(&file);
+    kanaria.admin.set_web(60, 40);
+    let more = "[[listeners]]\nname = \"second\"\nbind = \"127.0.0.1:0\"\n";
+    kanaria.rewrite(&file.after(more).text());
+    assert_eq!(
+        kanaria.run(&["reload"]).code,
+        Some(1),
+        "a reload cannot do that"
+    );
+    let public = kanaria.public;
+    let _old = kanaria.upgrade();
+    assert_eq!(kanaria.public, public);
+    let second = kanaria.listener("second");
+    assert_eq!(Client::connect(second).call(get("/", "")).status, 200);
+    let route = kanaria.admin.get("/api/v1/routes/web");
+    assert_eq!(
+        route["weights"],
+        json!({ "ec2": 60, "ecs": 40 }),
+        "live weights are kept"
+    );
+    let status = kanaria.admin.get("/api/v1/status");
+    assert_eq!(
+        (&status["state"], &status["durable"]),
+        (&json!("kept"), &json!(true))
+    );
+    let journal = kanaria.run(&["history", "verify", "--state-dir", "state"]);
+    assert_eq!(journal.code, Some(0), "{journal:?}");
+}
+
+#[test]
+fn marks_and_targets_of_operators_are_taken_over() {
+    let (ec2, ecs) = stubs();
+    let more = Stub::start("more");
+    let mut kanaria = Kanaria::start(&File::split(&ec2, &ecs, "ec2 = 50, ecs = 50"));
+    let added = more.address.to_string();
+    let gone = ec2.address.to_string();
+    for verb in [
+        ["targets", "register", "ec2", &added],
+        ["targets", "deregister", "ec2", &gone],
+    ] {
+        assert_eq!(kanaria.run(&verb).code, Some(0));
+    }
+    assert_eq!(kanaria.run(&["rollback"]).code, Some(0));
+    let _old = kanaria.upgrade();
+    let n_before = ec2.count();
+    for _ in 0..20 {
+        assert_eq!(kanaria.client().call(get("/", "")).text(), "more");
+    }
+    assert_eq!(ec2.count(), n_before);
+    let raise = kanaria.run(&["weights", "web", "ec2=90", "ecs=10"]);
+    assert_eq!(raise.code, Some(1), "the mark is kept: {raise:?}");
+}
+
+#[test]
+fn a_unix_socket_of_the_admin_api_goes_from_one_to_the_next() {
+    let (ec2, _) = stubs();
+    let folder = tempfile::tempdir().unwrap();
+    let text = File::single(&ec2).text();
+    let text = text.replace(
+        "bind = \"127.0.0.1:0\"\n\n",
+        "bind = \"unix:admin.sock\"\n\n",
+    );
+    fs::write(folder.path().join("kanaria.toml"), text).unwrap();
+    let mut kanaria = Kanaria::start_unix(folder);
+    for _ in 0..2 {
+        let mut old = kanaria.upgrade();
+        assert_eq!(old.wait().code(), Some(0));
+        let admin = format!("unix:{}", kanaria.path("admin.sock").display());
+        let status = crate::support::command(&kanaria.path(""), &["status", "--admin", &admin]);
+        assert_eq!(status.code, Some(0), "{status:?}");
+    }
+}
+
+#[test]
+fn quit_and_no_old_process_are_nothing_to_fear() {
+    let (ec2, _) = stubs();
+    let mut kanaria = Kanaria::start(&File::single(&ec2));
+    kanaria.signal(Signal::QUIT);
+    until("it says so", || {
+        kanaria.stderr().contains("QUIT").then_some(())
+    });
+    assert_eq!(kanaria.client().call(get("/", "")).status, 200);
+    kanaria.signal(Signal::TERM);
+    assert_eq!(kanaria.wait().code(), Some(0));
+    assert!(!kanaria.path("state/upgrade.sock").exists());
+    let kanaria = kanaria.again(&["run", "--upgrade", "-c", "kanaria.toml"]);
+    assert_eq!(kanaria.client().call(get("/", "")).status, 200);
+    assert!(kanaria.stderr().contains("nothing to take over"));
+}
+
+#[test]
+fn connections_that_come_all_the_time_are_all_accepted() {
+    let (ec2, _) = stubs();
+    let mut kanaria = Kanaria::start(&File::single(&ec2).quiet());
+    let address = kanaria.public;
+    let n = if long() { 20 } else { 3 };
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let comers = std::thread::spawn(move || {
+        let mut count = 0;
+        while stopped.try_recv() != Err(std::sync::mpsc::TryRecvError::Disconnected) {
+            let answer = Client::connect(address).call(get("/", "Connection: close\r\n"));
+            assert_eq!(answer.status, 200);
+            count += 1;
+        }
+        count
+    });
+    let old: Vec<_> = (0..n).map(|_| kanaria.upgrade()).collect();
+    drop(stop);
+    let count: usize = comers.join().expect("every connection is served");
+    drop(old);
+    println!("{n} upgrades, {count} new connections, 0 refused, bound 0");
+}
