@@ -64,7 +64,7 @@ struct Shared {
     /// Requests in flight, where their number is limited.
     in_flight: AtomicU32,
     /// Turns taken so far.
-    turn: AtomicU64,
+    turn: AtomicU32,
     /// Changes of targets' states so far.
     version: AtomicU64,
     /// Whether somebody is just looking who is eligible.

@@ -1,7 +1,7 @@
 //! Which of several targets comes next. Chance comes from a generator of the thread's own; what is shared is one counter.
 
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use config::model::Balance;
 use rand::rngs::SmallRng;
@@ -26,7 +26,7 @@ thread_local! {
 pub(super) fn next(
     balance: Balance,
     rotation: &Rotation,
-    turn: &AtomicU64,
+    turn: &AtomicU32,
     takes: impl Fn(usize) -> bool,
     busier: impl Fn(usize, usize) -> bool,
 ) -> Option<usize> {
@@ -47,7 +47,7 @@ pub(super) fn next(
 }
 
 /// Whoever the counter points at. A turn that is not taken is the next one's, so the shares of the others stay exact.
-fn in_turn(rotation: &Rotation, turn: &AtomicU64, takes: impl Fn(usize) -> bool) -> Option<usize> {
+fn in_turn(rotation: &Rotation, turn: &AtomicU32, takes: impl Fn(usize) -> bool) -> Option<usize> {
     (0..TURNS)
         .filter_map(|_| rotation.turn(turn.fetch_add(1, Ordering::Relaxed)))
         .find(|&position| takes(position))
@@ -55,7 +55,7 @@ fn in_turn(rotation: &Rotation, turn: &AtomicU64, takes: impl Fn(usize) -> bool)
 
 /// A random turn, so in proportion to the weights.
 fn any(rotation: &Rotation, takes: impl Fn(usize) -> bool) -> Option<usize> {
-    let round = rotation.len() as u64;
+    let round = rotation.len() as u32;
     (0..TURNS)
         .filter_map(|_| rotation.turn(draw(round)))
         .find(|&position| takes(position))
@@ -68,10 +68,10 @@ fn another(rotation: &Rotation, first: usize, takes: impl Fn(usize) -> bool) -> 
     if positions.len() < 2 {
         return None;
     }
-    let round = rotation.len() as u64;
+    let round = rotation.len() as u32;
     let mut drawn = (0..DRAWS).filter_map(|_| rotation.turn(draw(round)));
     drawn.find(is_other).or_else(|| {
-        let from = draw(positions.len() as u64) as usize;
+        let from = draw(positions.len() as u32) as usize;
         let around = positions[from..].iter().chain(&positions[..from]);
         around
             .take(DRAWS)
@@ -81,6 +81,6 @@ fn another(rotation: &Rotation, first: usize, takes: impl Fn(usize) -> bool) -> 
 }
 
 /// A random number below `below`, which is not 0.
-fn draw(below: u64) -> u64 {
+fn draw(below: u32) -> u32 {
     CHANCE.with_borrow_mut(|chance| chance.random_range(0..below))
 }

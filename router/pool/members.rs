@@ -139,9 +139,9 @@ impl Members {
     }
 
     /// The best one that `terms` admit, from the one at `from` on: the long way, for when the rotation has nobody to offer.
-    pub(super) fn best(&self, from: u64, terms: &Terms<'_>) -> Option<&Arc<Target>> {
+    pub(super) fn best(&self, from: u32, terms: &Terms<'_>) -> Option<&Arc<Target>> {
         let n_members = self.active.len();
-        let from = (from % n_members.max(1) as u64) as usize;
+        let from = from as usize % n_members.max(1);
         let around = (from..n_members).chain(0..from);
         let targets = around.map(|position| &self.active[position].target);
         let admitted = targets.filter(|target| terms.admit(target));

@@ -238,7 +238,7 @@ impl Pools {
         Shared {
             clock: self.clock,
             in_flight: AtomicU32::new(0),
-            turn: AtomicU64::new(0),
+            turn: AtomicU32::new(0),
             version: AtomicU64::new(0),
             looking: AtomicBool::new(false),
             ejecting: Mutex::new(()),

@@ -35,10 +35,9 @@ impl Rotation {
         self.turns.len()
     }
 
-    /// The position of the target whose turn is the `n`th of all rounds.
-    pub(super) fn turn(&self, n: u64) -> Option<usize> {
-        let round = self.turns.len() as u64;
-        let turn = n.checked_rem(round)?;
+    /// The position of the target whose turn is the `n`th of all rounds; `n` may begin anew after the greatest one.
+    pub(super) fn turn(&self, n: u32) -> Option<usize> {
+        let turn = n.checked_rem(self.turns.len() as u32)?;
         Some(self.turns[turn as usize] as usize)
     }
 
@@ -182,10 +181,10 @@ mod tests {
             for (position, &weight) in weights.iter().enumerate() {
                 let sum: u64 = weights.iter().map(|&weight| u64::from(weight)).sum();
                 let longest = sum / u64::from(weight) + weights.len() as u64 + 1;
-                let turns = (0..2 * round).filter(|&n| rotation.turn(n) == Some(position));
-                let turns: Vec<u64> = turns.collect();
+                let turns = (0..2 * round as u32).filter(|&n| rotation.turn(n) == Some(position));
+                let turns: Vec<u32> = turns.collect();
                 for pair in turns.windows(2) {
-                    prop_assert!(pair[1] - pair[0] <= longest, "{pair:?}");
+                    prop_assert!(u64::from(pair[1] - pair[0]) <= longest, "{pair:?}");
                 }
             }
         }
