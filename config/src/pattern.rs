@@ -34,6 +34,8 @@ pub(crate) struct Wildcard {
     pieces: Box<[Piece]>,
     /// The plain text before the first wildcard; compared as a whole, which is most of the work of most patterns.
     head: Box<[u8]>,
+    /// The plain text after it, where there is one wildcard, a `*`: most patterns are no more than that.
+    tail: Option<Box<[u8]>>,
     case: Case,
 }
 
@@ -42,6 +44,15 @@ enum Piece {
     Byte(u8),
     Many,
     One,
+}
+
+impl Case {
+    fn same(self, one: &[u8], other: &[u8]) -> bool {
+        match self {
+            Self::Insensitive => one.eq_ignore_ascii_case(other),
+            Self::Sensitive => one == other,
+        }
+    }
 }
 
 impl Pattern {
@@ -83,10 +94,15 @@ impl Wildcard {
     }
 
     fn of(pieces: Vec<Piece>, case: Case) -> Self {
-        let head = pieces.iter().map_while(|piece| piece.byte()).collect();
+        let head: Box<[u8]> = pieces.iter().map_while(|piece| piece.byte()).collect();
+        let tail = match &pieces[head.len()..] {
+            [Piece::Many, rest @ ..] => rest.iter().map(|piece| piece.byte()).collect(),
+            _ => None,
+        };
         Self {
             pieces: pieces.into(),
             head,
+            tail,
             case,
         }
     }
@@ -98,11 +114,14 @@ impl Wildcard {
         let Some((head, rest)) = value.split_at_checked(self.head.len()) else {
             return false;
         };
-        let same = match self.case {
-            Case::Insensitive => head.eq_ignore_ascii_case(&self.head),
-            Case::Sensitive => *head == *self.head,
+        let rest_matches = || match &self.tail {
+            Some(tail) => {
+                let from = rest.len().checked_sub(tail.len());
+                from.is_some_and(|from| self.case.same(&rest[from..], tail))
+            }
+            None => self.glob(self.head.len(), rest),
         };
-        same && self.glob(self.head.len(), rest)
+        self.case.same(head, &self.head) && rest_matches()
     }
 
     /// Whether the pieces from `piece` on match all of `value`. Greedy, going back to the last `*` only: what an

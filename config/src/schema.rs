@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::LazyLock;
 
+use foldhash::fast::FixedState;
 use serde_json::Value;
 
 use crate::model::Config;
@@ -184,15 +185,31 @@ fn only_table(schema: &'static Value) -> Option<&'static Value> {
 /// each, which was half of its work (`compile/file` of `benches/decide`).
 #[derive(Default)]
 pub(crate) struct Answers {
-    forms: HashMap<*const Value, Rc<[(Kind, &'static Value)]>>,
-    required: HashMap<*const Value, Rc<[Key]>>,
+    forms: HashMap<*const Value, Rc<[(Kind, &'static Value)]>, FixedState>,
+    properties: HashMap<*const Value, Option<Rc<Properties>>, FixedState>,
+    required: HashMap<*const Value, Rc<[Key]>, FixedState>,
 }
+
+/// Schemas of the keys of a table.
+pub(crate) type Properties = HashMap<&'static str, &'static Value, FixedState>;
 
 impl Answers {
     /// `forms` of a schema.
     pub(crate) fn forms(&mut self, schema: &'static Value) -> Rc<[(Kind, &'static Value)]> {
         let known = self.forms.entry(schema);
         Rc::clone(known.or_insert_with(|| forms(schema).into()))
+    }
+
+    /// Schemas of the keys of a table; `None` when its keys are names of the operator's.
+    pub(crate) fn properties(&mut self, table: &'static Value) -> Option<Rc<Properties>> {
+        let known = self.properties.entry(table);
+        let properties = known.or_insert_with(|| {
+            let properties = table["properties"].as_object()?.iter();
+            Some(Rc::new(
+                properties.map(|(name, schema)| (&**name, schema)).collect(),
+            ))
+        });
+        properties.clone()
     }
 
     /// Those `keys` of a table that must be there.

@@ -61,11 +61,11 @@ impl Walk<'_> {
                 return None;
             }
             (Value::List(items), Some((_, form)), _) => Ok(self.list(items, form, path)),
-            (Value::Table(entries), _, Some((_, form))) if form["properties"].is_object() => {
-                Ok(self.keyed(entries, key_place, form, path))
-            }
             (Value::Table(entries), _, Some((_, form))) => {
-                Ok(self.named(entries, &form["additionalProperties"], path))
+                Ok(match self.schemas.properties(form) {
+                    Some(keys) => self.keyed(entries, key_place, form, &keys, path),
+                    None => self.named(entries, &form["additionalProperties"], path),
+                })
             }
             (value, _, _) => scalar::check(value, &forms),
         };
@@ -105,13 +105,14 @@ impl Walk<'_> {
         entries: &[Entry],
         place: Place,
         form: &'static Json,
+        keys: &schema::Properties,
         path: &Trail<'_>,
     ) -> Json {
         let mut table = Map::new();
         let mut meant = Vec::new();
         for entry in entries {
             let key_path = path.key(&entry.key);
-            let Some(schema) = form["properties"].get(&entry.key) else {
+            let Some(schema) = keys.get(&*entry.key) else {
                 let guess = unknown::guess(&entry.key, form);
                 // What was probably meant is not missing: its value stands under another name.
                 let meant_path = guess.nearest.map(|nearest| path.key(nearest).path());
