@@ -10,6 +10,7 @@
 //! cargo bench --bench proxy -- --idle          memory per idle connection
 //! cargo bench --bench proxy -- --reload        reload of 1,000 routes under load
 //! cargo bench --bench proxy -- --health        CPU per health check, 10,000 targets
+//! cargo bench --bench proxy -- --tls           handshakes and requests over TLS, 3 rounds
 //! ```
 
 #[path = "proxy/backend.rs"]
@@ -32,6 +33,8 @@ mod peer;
 mod process;
 #[path = "proxy/reload.rs"]
 mod reload;
+#[path = "proxy/tls.rs"]
+mod tls;
 
 use std::io::Write;
 
@@ -51,6 +54,11 @@ fn main() -> Result<()> {
         ["bare", listen, targets @ ..] => bare::run(listen, targets),
         ["checked"] => health::checked(),
         ["floor", port] => health::floor(port.parse()?),
+        [
+            what @ ("shake" | "shake-hybrid" | "tls-1" | "tls-2"),
+            address,
+            count,
+        ] => tls::role(what, address, count.parse()?),
         ["load", address, requests, client] => load::role(address, requests.parse()?, client),
         [] => cpu::run(5),
         ["--rounds", rounds] => cpu::run(rounds.parse()?),
@@ -58,6 +66,8 @@ fn main() -> Result<()> {
         ["--idle"] => idle::run(),
         ["--reload"] => reload::run(),
         ["--health"] => health::run(),
+        ["--tls"] => tls::run(3, 1),
+        ["--tls", "--short"] => tls::run(1, 40),
         _ => bail!("unknown arguments {words:?}; the first lines of benches/proxy.rs name them"),
     }
 }

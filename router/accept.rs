@@ -8,11 +8,13 @@ mod alarm;
 mod connection;
 mod ending;
 mod gauge;
+mod handshake;
 mod head;
 mod http2;
 mod linger;
 mod probe;
 mod serve;
+mod socket;
 mod wire;
 mod wires;
 
@@ -36,20 +38,25 @@ use alarm::Alarm;
 pub use connection::Connection;
 pub use ending::Ending;
 pub use gauge::Gauge;
+use gauge::Open;
+pub use handshake::Handshake;
 pub use probe::Readiness;
+use socket::Socket as Client;
 pub use wire::{SharedId, Wire};
 pub use wires::Wires;
 
 use crate::metrics::Metrics;
 use crate::proxy::Proxy;
 use crate::refuse::Refuser;
+use crate::tls::{Secured, Terminator, Terminators};
 
 /// Connections waiting to be accepted, as many as the system allows.
 const BACKLOG: i32 = 65_535;
 
-/// Labels of `kanaria_connections`.
+/// Labels of `kanaria_connections`; the last one is of those that have not shaken hands yet.
 const HTTP_1: &str = "HTTP/1.1";
 const HTTP_2: &str = "HTTP/2";
+const TLS: &str = "TLS";
 
 /// A bound socket of a listener.
 pub struct Bound {
@@ -113,6 +120,7 @@ pub struct Edge {
     gauge: Arc<Gauge>,
     wires: Arc<Wires>,
     metrics: Arc<Metrics>,
+    tls: Arc<Terminators>,
     cut: watch::Receiver<bool>,
 }
 
@@ -122,6 +130,7 @@ impl Edge {
         proxy: Arc<HttpProxy<Proxy>>,
         refuser: Refuser,
         metrics: Arc<Metrics>,
+        tls: Arc<Terminators>,
         end: End,
     ) -> Self {
         let service = Arc::new(serve::Service {
@@ -136,6 +145,7 @@ impl Edge {
             gauge: Arc::default(),
             wires: Arc::default(),
             metrics,
+            tls,
             cut: end.cut,
         }
     }
@@ -177,7 +187,7 @@ impl Edge {
     }
 
     fn start(
-        &self,
+        self: &Arc<Self>,
         listener: ListenerId,
         local: SocketAddr,
         stream: tokio::net::TcpStream,
@@ -185,37 +195,115 @@ impl Edge {
     ) {
         let published = self.service.refuser.publisher().current();
         let settings = published.snapshot.listener(listener);
-        let (name, h2c) = (Arc::clone(&settings.name), settings.h2c);
-        let most = published.snapshot.structure.server.max_connections;
-        let Some(open) = self.gauge.enter(most) else {
-            self.metrics.connection_refused(&name);
+        let server = &published.snapshot.structure.server;
+        let Some(open) = self.gauge.enter(server.max_connections) else {
+            self.metrics.connection_refused(&settings.name);
             return;
+        };
+        let tls = match settings.tls.is_some().then(|| self.tls.of(&settings.name)) {
+            // There is no listener with TLS that has nobody to end it; were there one, it would speak to nobody.
+            Some(None) => return,
+            found => found.flatten(),
         };
         // Only a socket that is already gone refuses this.
         let _ = stream.set_nodelay(true);
-        let metrics = Arc::clone(&self.metrics);
-        let service = Arc::clone(&self.service);
-        let cut = self.cut.clone();
-        let wire = Arc::new(Wire::new(listener, peer, local));
-        self.wires.enter(&wire);
-        tokio::spawn(async move {
-            metrics.connection_opened(&name, HTTP_1);
-            let connection = Connection::new(stream, wire, open);
-            let http2 = if h2c {
-                let opening = serve::open(connection, Arc::clone(&service));
-                until_cut(opening, cut.clone()).await.flatten()
-            } else {
-                until_cut(serve::serve(connection, Arc::clone(&service)), cut.clone()).await;
-                None
-            };
-            metrics.connection_closed(&name, HTTP_1);
-            if let Some(connection) = http2 {
-                metrics.connection_opened(&name, HTTP_2);
-                http2::serve(connection, service, cut).await;
-                metrics.connection_closed(&name, HTTP_2);
-            }
-        });
+        let accepted = Accepted {
+            name: Arc::clone(&settings.name),
+            h2c: settings.h2c,
+            handshake: server.timeouts.tls_handshake.0,
+            tls,
+            listener,
+            peer,
+            local,
+            open,
+        };
+        tokio::spawn(Arc::clone(self).welcome(accepted, stream));
     }
+
+    /// From a socket to a connection that speaks HTTP, and to its end.
+    async fn welcome(self: Arc<Self>, accepted: Accepted, stream: tokio::net::TcpStream) {
+        let (client, secured) = match &accepted.tls {
+            None => (Client::Plain(stream), None),
+            Some(terminator) => match self.shake(&accepted, terminator, stream).await {
+                Some((client, secured)) => (client, Some(secured)),
+                None => return,
+            },
+        };
+        let Accepted {
+            listener,
+            peer,
+            local,
+            name,
+            h2c,
+            open,
+            ..
+        } = accepted;
+        let is_http2 = secured.as_ref().is_some_and(|secured| secured.http2);
+        let wire = Arc::new(Wire::new(listener, peer, local, secured));
+        self.wires.enter(&wire);
+        let connection = Connection::new(client, wire, open);
+        let http2 = if is_http2 {
+            Some(connection)
+        } else {
+            self.serve_http1(connection, &name, h2c).await
+        };
+        if let Some(connection) = http2 {
+            self.metrics.connection_opened(&name, HTTP_2);
+            http2::serve(connection, Arc::clone(&self.service), self.cut.clone()).await;
+            self.metrics.connection_closed(&name, HTTP_2);
+        }
+    }
+
+    /// Shakes hands. That ends with its deadline, or when what is left is cut: a client that came in time is served.
+    async fn shake(
+        &self,
+        accepted: &Accepted,
+        terminator: &Terminator,
+        stream: tokio::net::TcpStream,
+    ) -> Option<(Client, Arc<Secured>)> {
+        let name = &accepted.name;
+        self.metrics.connection_opened(name, TLS);
+        // Boxed: a connection in clear text is spared the room for it.
+        let shaking = Box::pin(handshake::shake(stream, terminator, accepted.handshake));
+        let shaken = until_cut(shaking, self.cut.clone()).await;
+        self.metrics.connection_closed(name, TLS);
+        let (handshake, shaken) = shaken?;
+        self.metrics.handshake(name, handshake.as_str());
+        shaken
+    }
+
+    /// Serves a connection that begins with HTTP/1.1; it comes back when it turns out to speak HTTP/2.
+    async fn serve_http1(
+        &self,
+        connection: Connection,
+        name: &str,
+        h2c: bool,
+    ) -> Option<Connection> {
+        self.metrics.connection_opened(name, HTTP_1);
+        let (service, cut) = (Arc::clone(&self.service), self.cut.clone());
+        let http2 = if h2c {
+            until_cut(serve::open(connection, service), cut)
+                .await
+                .flatten()
+        } else {
+            until_cut(serve::serve(connection, service), cut).await;
+            None
+        };
+        self.metrics.connection_closed(name, HTTP_1);
+        http2
+    }
+}
+
+/// What is settled about a connection when it is accepted.
+struct Accepted {
+    listener: ListenerId,
+    name: Arc<str>,
+    h2c: bool,
+    tls: Option<Arc<Terminator>>,
+    handshake: Duration,
+    peer: SocketAddr,
+    local: SocketAddr,
+    open: Open,
 }
 
 /// Runs `serving` to its end, or until `cut` turns true; then there is nothing.

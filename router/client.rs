@@ -5,6 +5,7 @@
 
 mod endpoint;
 mod problem;
+mod trust;
 
 use std::time::Duration;
 
@@ -13,12 +14,14 @@ use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 pub use endpoint::{Endpoint, NotAnEndpoint};
 pub use problem::{Failure, Problem, SingleError};
+pub use trust::{Credentials, Trust};
 
 /// A router on the network that does not take a connection in this time is not there.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -62,16 +65,21 @@ impl Call {
 }
 
 /// Asks one router; an answer below 300 is returned as it came.
-pub async fn ask(endpoint: &Endpoint, token: Option<&str>, call: Call) -> Result<String, Failure> {
+pub async fn ask(
+    endpoint: &Endpoint,
+    credentials: &Credentials,
+    call: Call,
+) -> Result<String, Failure> {
     let unreachable = |reason: String| Failure::Unreachable {
         endpoint: endpoint.clone(),
         reason,
     };
     let late = || format!("no connection within {} s", CONNECT.as_secs());
-    let connected = timeout(CONNECT, connect(endpoint)).await;
+    let connected = timeout(CONNECT, connect(endpoint, credentials)).await;
     let stream = connected
         .map_err(|_| unreachable(late()))?
         .map_err(|error| unreachable(cause(&error)))?;
+    let token = credentials.token.as_deref();
     match timeout(ANSWER, exchange(stream, endpoint, token, call)).await {
         Err(_) => Err(Failure::NoAnswer {
             endpoint: endpoint.clone(),
@@ -103,12 +111,21 @@ pub fn segment(name: &str) -> String {
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
-async fn connect(endpoint: &Endpoint) -> std::io::Result<Box<dyn Stream>> {
+async fn connect(
+    endpoint: &Endpoint,
+    credentials: &Credentials,
+) -> std::io::Result<Box<dyn Stream>> {
     Ok(match endpoint {
-        Endpoint::Tcp { host, port } => {
+        Endpoint::Tcp { host, port, tls } => {
             let stream = TcpStream::connect((host.as_str(), *port)).await?;
             stream.set_nodelay(true)?;
-            Box::new(stream)
+            match credentials.tls.as_ref().filter(|_| *tls) {
+                Some(connector) => {
+                    let name = ServerName::try_from(host.clone()).map_err(std::io::Error::other)?;
+                    Box::new(connector.connect(name, stream).await?)
+                }
+                None => Box::new(stream),
+            }
         }
         Endpoint::Unix(path) => Box::new(UnixStream::connect(path).await?),
     })

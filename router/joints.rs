@@ -9,6 +9,7 @@ use config::problem::Problem;
 use config::snapshot::Snapshot;
 use router::cli::{Code, Invalid, Program, Summary, Verified};
 use router::run::{Loaded, StartError};
+use router::tls::Terminators;
 use router::{admin, journal, run};
 use serde_json::Value;
 
@@ -52,7 +53,8 @@ fn complain(text: &str) {
 }
 
 fn check(path: &Path) -> Result<Summary, Invalid> {
-    let structure = load(path)?.structure;
+    let loaded = run::load_with(path, &Terminators::default());
+    let structure = loaded.map_err(|problems| told(&problems))?.structure;
     let names = |names: Vec<&Arc<str>>| names.into_iter().map(ToString::to_string).collect();
     Ok(Summary {
         digest: structure.digest.to_string(),

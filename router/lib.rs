@@ -5,6 +5,7 @@
 pub mod accept;
 pub mod hygiene;
 pub mod refuse;
+pub mod tls;
 
 pub mod proxy;
 

@@ -9,6 +9,7 @@ mod key;
 mod own;
 mod requests;
 mod shares;
+mod tls;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,6 +25,7 @@ use discovery::Discovery;
 use own::Own;
 use requests::Requests;
 pub use shares::Share;
+use tls::Tls;
 
 /// What is tried again.
 const RETRIED: [Cause; 3] = [
@@ -48,6 +50,7 @@ pub struct Metrics {
     retries: IntCounterVec,
     fail_open: IntCounterVec,
     discovery: Discovery,
+    tls: Tls,
     logs: Logs,
     pools: OnceLock<Arc<Pools>>,
     gathering: Mutex<()>,
@@ -90,6 +93,7 @@ impl Metrics {
             errors: errors_of_ours(&own),
             changes: Changes::new(&own),
             discovery: Discovery::new(&own),
+            tls: Tls::new(&own),
             logs: Logs::new(&own),
             weight_ratio: own.ratios(
                 "kanaria_weight_ratio",
@@ -177,6 +181,9 @@ impl Metrics {
         for listener in &snapshot.structure.listeners {
             // Shown from 0 on, so that an alert sees the first one.
             self.refused.with_label_values(&[&*listener.name]);
+            if listener.tls.is_some() {
+                self.tls.show(&listener.name);
+            }
         }
         for pool in &snapshot.structure.pools {
             self.fail_open.with_label_values(&[&*pool.name]);
@@ -226,6 +233,20 @@ impl Metrics {
     /// A connection was closed at once: as many as may be are open.
     pub fn connection_refused(&self, listener: &str) {
         self.refused.with_label_values(&[listener]).inc();
+    }
+
+    /// A handshake of TLS ended: `full`, `resumed`, `failed` or `timed_out`.
+    pub fn handshake(&self, listener: &str, result: &'static str) {
+        self.tls.shaken(listener, result);
+    }
+
+    /// Names of the certificates in use, and when they end, in seconds since 1970 as `now` is.
+    pub fn certificates<'a>(&self, certificates: impl Iterator<Item = (&'a str, i64)>, now: i64) {
+        let _one_at_a_time = self
+            .gathering
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.tls.set(certificates, now);
     }
 
     /// Asked and achieved shares of a route's pools, in the order of the file.

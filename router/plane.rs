@@ -16,6 +16,7 @@ use crate::proxy::Proxy;
 use crate::publish::Publisher;
 use crate::record::Recorder;
 use crate::refuse::Refuser;
+use crate::tls::Terminators;
 
 /// Kept upstream connections of the whole process, above any concurrency a small router sees.
 const KEPT_CONNECTIONS: usize = 4096;
@@ -45,6 +46,8 @@ pub struct Shared {
     pub recorder: Arc<Recorder>,
     /// Where they are counted.
     pub metrics: Arc<Metrics>,
+    /// How listeners end TLS.
+    pub tls: Arc<Terminators>,
 }
 
 impl Plane {
@@ -172,8 +175,8 @@ fn proxy(threads: usize, shared: &Shared) -> HttpProxy<Proxy> {
 
 fn edge(proxy: &Arc<HttpProxy<Proxy>>, shared: &Shared, end: End) -> Arc<Edge> {
     let refuser = Refuser::new(Arc::clone(&shared.publisher), Arc::clone(&shared.recorder));
-    let metrics = Arc::clone(&shared.metrics);
-    Arc::new(Edge::new(Arc::clone(proxy), refuser, metrics, end))
+    let (metrics, tls) = (Arc::clone(&shared.metrics), Arc::clone(&shared.tls));
+    Arc::new(Edge::new(Arc::clone(proxy), refuser, metrics, tls, end))
 }
 
 fn worker_threads(asked: u16) -> usize {

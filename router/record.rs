@@ -25,6 +25,10 @@ pub struct Record {
     pub client_port: Option<u16>,
     /// `HTTP/1.0`, `HTTP/1.1` or `HTTP/2`; `None` when the request could not be read.
     pub protocol: Option<&'static str>,
+    /// The connection's TLS; `None` in clear text.
+    pub tls: Option<Tls>,
+    /// Whether the client's side is https: by our TLS, or by what a trusted proxy says.
+    pub secure: bool,
     /// What the head said.
     pub head: Head,
     /// The status sent to the client, or a code for the log alone (460); 0 when nothing was sent.
@@ -47,6 +51,15 @@ pub struct Record {
     pub retries: Vec<Retry>,
     /// Whether it went to a target in spite of its health, because its pool had no healthy one.
     pub fail_open: bool,
+}
+
+/// The TLS of a client's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// `TLSv1.2` or `TLSv1.3`.
+    pub version: &'static str,
+    /// The cipher suite, as OpenSSL names it.
+    pub cipher: &'static str,
 }
 
 /// A further try of a request, in the pool that had failed it.
@@ -180,6 +193,8 @@ pub enum Cause {
     VersionNotSupported,
     /// A method we do not carry (CONNECT, TRACE): 405.
     MethodNotAllowed,
+    /// A host whose certificate is another one than that of the connection: 421.
+    Misdirected,
     /// A transfer coding we do not carry: 501.
     NotImplemented,
     /// The request line is longer than the limit: 414.
@@ -233,7 +248,7 @@ pub enum Blame {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::BadRequest,
         Self::BodyTooLarge,
         Self::BodyTimeout,
@@ -243,6 +258,7 @@ impl Cause {
         Self::HeaderTimeout,
         Self::VersionNotSupported,
         Self::MethodNotAllowed,
+        Self::Misdirected,
         Self::NotImplemented,
         Self::UriTooLong,
         Self::VersionMismatch,
@@ -275,6 +291,7 @@ impl Cause {
             Self::HeaderTooLarge => "header_too_large",
             Self::HeaderTimeout => "header_timeout",
             Self::MethodNotAllowed => "method_not_allowed",
+            Self::Misdirected => "misdirected",
             Self::NotImplemented => "not_implemented",
             Self::UriTooLong => "uri_too_long",
             Self::VersionMismatch => "version_mismatch",
@@ -309,6 +326,7 @@ impl Cause {
             | Self::HeaderTooLarge
             | Self::HeaderTimeout
             | Self::MethodNotAllowed
+            | Self::Misdirected
             | Self::NotImplemented
             | Self::UriTooLong
             | Self::VersionMismatch
@@ -342,6 +360,7 @@ impl Cause {
             Self::ExpectationFailed => 417,
             Self::HeaderTooLarge => 431,
             Self::MethodNotAllowed => 405,
+            Self::Misdirected => 421,
             Self::NotImplemented => 501,
             Self::UriTooLong => 414,
             Self::VersionMismatch => 464,

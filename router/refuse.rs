@@ -94,6 +94,8 @@ impl Refuser {
             client_ip: wire.peer.ip(),
             client_port: Some(wire.peer.port()),
             protocol: refusal.protocol,
+            tls: wire.tls(),
+            secure: wire.secured().is_some(),
             head: refusal.head,
             status: refusal.cause.status(),
             error: Some(refusal.cause),

@@ -23,7 +23,8 @@ use crate::plane::Plane;
 use crate::pool::health;
 use crate::record::Recorder;
 use crate::source::Watched;
-pub use house::{Loaded, load};
+use crate::tls::{self, Terminators};
+pub use house::{Loaded, load, load_with};
 use parts::Parts;
 use signals::{Signal, Signals};
 use sockets::Sockets;
@@ -62,10 +63,7 @@ struct Router {
 /// # Errors
 /// When it cannot start. What goes wrong later is logged.
 pub fn run(path: &Path) -> Result<(), StartError> {
-    live(async || {
-        let (watched, structure) = read(path)?;
-        Router::start(watched, structure, None).await
-    })
+    live(async || Router::start(File::read(path)?, None).await)
 }
 
 /// As `run`, taking over from the router that uses the same state folder; without one it starts like any other.
@@ -74,19 +72,20 @@ pub fn run(path: &Path) -> Result<(), StartError> {
 /// When it cannot start, or is not let in; the other router goes on then.
 pub fn upgrade(path: &Path) -> Result<(), StartError> {
     live(async || {
-        let (watched, structure) = read(path)?;
-        let folder = &structure.server.state_dir;
+        let file = File::read(path)?;
+        let folder = &file.structure.server.state_dir;
         let heir = Heir::meet(folder).await;
         let heir = heir.map_err(|error| StartError::Failed(error.to_string()))?;
         if heir.is_none() {
             let folder = folder.display();
             tracing::warn!("no router runs on `{folder}`: there is nothing to take over");
         }
-        Router::start(watched, structure, heir).await
+        Router::start(file, heir).await
     })
 }
 
 fn live(start: impl AsyncFnOnce() -> Result<Router, StartError>) -> Result<(), StartError> {
+    tls::install();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -100,11 +99,28 @@ fn live(start: impl AsyncFnOnce() -> Result<Router, StartError>) -> Result<(), S
     })
 }
 
-fn read(path: &Path) -> Result<(Arc<Watched>, Arc<Structure>), StartError> {
-    let watched = Arc::new(Watched::new(path));
-    watched.take();
-    let Loaded { structure, .. } = load(path).map_err(StartError::Refused)?;
-    Ok((watched, Arc::new(structure)))
+/// The file at the start, and the certificates that it names.
+struct File {
+    watched: Arc<Watched>,
+    structure: Arc<Structure>,
+    terminators: Arc<Terminators>,
+}
+
+impl File {
+    fn read(path: &Path) -> Result<Self, StartError> {
+        let watched = Arc::new(Watched::new(path));
+        watched.take();
+        let terminators = Arc::new(Terminators::default());
+        let loaded = load_with(path, &terminators);
+        let Loaded { structure, .. } = loaded.map_err(StartError::Refused)?;
+        // What is left out is in the log.
+        drop(terminators.align(&structure.listeners));
+        Ok(Self {
+            watched,
+            structure: Arc::new(structure),
+            terminators,
+        })
+    }
 }
 
 fn failed(what: &str, error: impl std::fmt::Display) -> StartError {
@@ -113,16 +129,13 @@ fn failed(what: &str, error: impl std::fmt::Display) -> StartError {
 
 impl Router {
     /// The parts in order. With an heir nothing is accepted or written before the old process says go.
-    async fn start(
-        watched: Arc<Watched>,
-        structure: Arc<Structure>,
-        mut heir: Option<Heir>,
-    ) -> Result<Self, StartError> {
+    async fn start(file: File, mut heir: Option<Heir>) -> Result<Self, StartError> {
+        let structure = Arc::clone(&file.structure);
         let sockets = Sockets::open(&structure, heir.as_mut())?;
         if heir.is_none() {
             sockets.announce()?;
         }
-        let parts = Parts::new(&watched, &structure, heir.as_ref()).await?;
+        let parts = Parts::new(&file, heir.as_ref()).await?;
         let (stop_health, health_stopped) = watch::channel(false);
         let checks = health::run(Arc::clone(&parts.pools), health_stopped.clone());
         tokio::spawn(checks);
@@ -145,13 +158,15 @@ impl Router {
         }
         let (phase, phases) = watch::channel(Phase::Starting);
         let api = Admin::new(control.clone(), phases, sockets.admin.door());
-        let control_thread = match admin::start(sockets.admin, api, task, paused) {
-            Ok(thread) => thread,
-            Err(error) => {
-                plane.end_in_background();
-                return Err(failed("admin", error));
-            }
-        };
+        let control_thread =
+            match admin::start(sockets.admin, shared.tls.admin(), api, task, paused) {
+                Ok(thread) => thread,
+                Err(error) => {
+                    plane.end_in_background();
+                    return Err(failed("admin", error));
+                }
+            };
+        tokio::spawn(tls::watch(Arc::clone(&shared.tls), health_stopped.clone()));
         tokio::spawn(evict::run(
             evictions,
             Arc::clone(plane.wires()),
@@ -162,7 +177,7 @@ impl Router {
             Arc::clone(&pools),
             control.clone(),
         ));
-        tokio::spawn(reload::watch(control.clone(), watched));
+        tokio::spawn(reload::watch(control.clone(), file.watched));
         phase.send_replace(Phase::Serving);
         Ok(Self {
             plane,

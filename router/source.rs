@@ -11,7 +11,7 @@ use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use config::load::{Loaded, Main, Text};
-use config::model::Config;
+use config::model::{Admin, CertificateSource, Config, Listener};
 use config::problem::{self, Fault, Problem};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -58,6 +58,8 @@ pub fn anchor(config: &mut Config, file: &Path) {
     if let Some(socket) = config.admin.bind.strip_prefix("unix:") {
         config.admin.bind = format!("unix:{}", folder.join(socket).display());
     }
+    anchor_listeners(&mut config.listeners, file);
+    anchor_admin(&mut config.admin, file);
     for (_, pool) in &mut config.pools.0 {
         if let Some(targets) = &mut pool.file {
             anchor_path(folder, targets);
@@ -119,6 +121,26 @@ fn body(path: &Path) -> Result<Vec<u8>, String> {
     Ok(body)
 }
 
+/// Makes the relative paths of listeners paths from the folder of their file.
+pub fn anchor_listeners(listeners: &mut [Listener], file: &Path) {
+    let folder = folder(file);
+    for tls in listeners.iter_mut().filter_map(|it| it.tls.as_mut()) {
+        for source in &mut tls.certificates {
+            match source {
+                CertificateSource::Folder(path) => anchor_path(folder, path),
+                CertificateSource::Pair { cert, key } => {
+                    anchor_path(folder, cert);
+                    anchor_path(folder, key);
+                }
+            }
+        }
+        let files = [&mut tls.ticket_keys, &mut tls.client_ca];
+        for file in files.into_iter().flatten() {
+            anchor_path(folder, file);
+        }
+    }
+}
+
 /// Files of `pools.*.tls.ca` that hold no certificate.
 pub fn unreadable_authorities(config: &Config, file: &Path) -> Vec<Fault> {
     let pools = problem::Path::default().key("pools");
@@ -133,6 +155,18 @@ pub fn unreadable_authorities(config: &Config, file: &Path) -> Vec<Fault> {
         Some(path.fault(format!("`{}` {message}", ca.display())))
     };
     config.pools.iter().filter_map(fault).collect()
+}
+
+/// Makes the relative paths of the admin API's TLS paths from the folder of its file.
+pub fn anchor_admin(admin: &mut Admin, file: &Path) {
+    let folder = folder(file);
+    if let Some(tls) = &mut admin.tls {
+        anchor_path(folder, &mut tls.cert);
+        anchor_path(folder, &mut tls.key);
+        if let Some(authority) = &mut tls.client_ca {
+            anchor_path(folder, authority);
+        }
+    }
 }
 
 fn anchor_path(folder: &Path, path: &mut PathBuf) {

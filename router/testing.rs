@@ -79,6 +79,8 @@ pub(crate) fn record() -> Record {
         client_ip: [203, 0, 113, 7].into(),
         client_port: Some(51_234),
         protocol: Some("HTTP/1.1"),
+        tls: None,
+        secure: false,
         head: Head::copy([
             Some(b"0198f5c2"),
             Some(b"1-67891233-abcdef012345678912345678"),

@@ -94,7 +94,7 @@ async fn service(mut turn: Turn) -> Result<(), h2::Error> {
 static LEFT: LazyLock<tokio::sync::Notify> = LazyLock::new(tokio::sync::Notify::new);
 
 static TLS: LazyLock<TlsAcceptor> = LazyLock::new(|| {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()

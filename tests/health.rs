@@ -135,7 +135,7 @@ fn a_target_that_does_not_answer_is_told_as_such() {
 fn certified() -> ServerConfig {
     let certificate = CertificateDer::from_pem_file(PEM).unwrap();
     let key = PrivateKeyDer::from_pem_file(PEM).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()

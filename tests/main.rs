@@ -26,6 +26,8 @@ mod pools;
 mod discovery;
 // TLS toward the targets.
 mod target_tls;
+// TLS toward the clients: certificates by name, what is negotiated, files that change.
+mod tls;
 // Clients that speak HTTP/2: what reaches a target and what comes back, limits, ends.
 mod http2;
 // gRPC from end to end.

@@ -12,6 +12,7 @@ mod kanaria;
 mod load;
 mod stats;
 mod stub;
+pub(crate) mod tls;
 mod wire;
 
 use std::thread;

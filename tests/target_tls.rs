@@ -29,7 +29,7 @@ fn target() -> SocketAddr {
 fn serve(act: fn(&mut Peer) -> io::Result<()>) -> SocketAddr {
     let certificate = CertificateDer::from_pem_file(PEM).unwrap();
     let key = PrivateKeyDer::from_pem_file(PEM).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()

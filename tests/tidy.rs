@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 /// Whom a module of the router may name, besides itself and `config`; `run`, `plane`, `accept` and the command line
 /// put the parts together and are free to name them.
-const MAY: [(&str, &[&str]); 21] = [
+const MAY: [(&str, &[&str]); 22] = [
     ("access_log", &["metrics", "record"]),
     ("action", &["record", "respond"]),
-    ("admin", &["control", "journal", "state"]),
+    ("admin", &["control", "journal", "state", "tls"]),
     ("cap", &[]),
     ("control", &["journal", "publish", "state"]),
     ("discovery", &["pool", "source"]),
@@ -37,6 +37,7 @@ const MAY: [(&str, &[&str]); 21] = [
             "record",
             "request_id",
             "stamp",
+            "tls",
         ],
     ),
     ("publish", &["cap", "pool"]),
@@ -44,10 +45,11 @@ const MAY: [(&str, &[&str]); 21] = [
     ("respond", &[]),
     ("stamp", &[]),
     ("state", &["journal"]),
+    ("tls", &[]),
 ];
 
 /// Policies of the request path: plain values and header bytes, never pingora's types.
-const POLICIES: [&str; 13] = [
+const POLICIES: [&str; 14] = [
     "action",
     "cap",
     "hygiene",
@@ -61,6 +63,7 @@ const POLICIES: [&str; 13] = [
     "pool",
     "record",
     "access_log",
+    "tls",
 ];
 
 fn root() -> &'static Path {

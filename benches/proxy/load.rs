@@ -1,7 +1,7 @@
 //! A fixed number of requests over kept connections, in a process of its own so that its CPU is not the proxy's.
 
 use anyhow::{Context, Result, bail};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::backend::head_end;
@@ -27,7 +27,8 @@ pub(crate) fn role(address: &str, requests: usize, client: &str) -> Result<()> {
     })
 }
 
-fn message(client: &str, number: usize) -> Vec<u8> {
+/// One request of the client of this number.
+pub(crate) fn message(client: &str, number: usize) -> Vec<u8> {
     let cookie = match client {
         "known" => format!("Cookie: side=ec2; kanaria={number:A<22}\r\n"),
         _ => String::new(),
@@ -49,7 +50,10 @@ async fn lane(address: String, requests: usize, message: Vec<u8>) -> Result<()> 
 }
 
 /// Reads one whole answer, which must be a 200.
-pub(crate) async fn answer(stream: &mut TcpStream, held: &mut Vec<u8>) -> Result<()> {
+pub(crate) async fn answer(
+    stream: &mut (impl AsyncRead + Unpin),
+    held: &mut Vec<u8>,
+) -> Result<()> {
     loop {
         if stream.read_buf(held).await? == 0 {
             bail!("closed inside an answer");

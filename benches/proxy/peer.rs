@@ -7,6 +7,7 @@ use anyhow::Result;
 use tempfile::TempDir;
 
 use crate::process::{Core, Process, free_port, installed, listening, own};
+use crate::tls::Certificate;
 
 /// A proxy that may be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,13 +62,28 @@ impl Peer {
         }
     }
 
+    /// Whether it can be asked to end TLS.
+    pub(crate) fn ends_tls(self) -> bool {
+        self != Self::Bare
+    }
+
     /// Starts it; `wrapper` goes in front of its command, as a profiler does.
     pub(crate) fn start(self, backends: &Backends, wrapper: &[String]) -> Result<Running> {
+        self.start_over(backends, wrapper, None)
+    }
+
+    /// As `start`, over TLS with this certificate.
+    pub(crate) fn start_over(
+        self,
+        backends: &Backends,
+        wrapper: &[String],
+        tls: Option<&Certificate>,
+    ) -> Result<Running> {
         let folder = tempfile::tempdir()?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
         let admin = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
         let mut command = wrapper.to_vec();
-        command.extend(self.command(backends, &folder, address, admin)?);
+        command.extend(self.command(backends, &folder, [address, admin], tls)?);
         let log = folder.path().join("stderr.log");
         let process = Process::start_with_log(Core::First, &command, &log)?;
         listening(address)?;
@@ -83,8 +99,8 @@ impl Peer {
         self,
         backends: &Backends,
         folder: &TempDir,
-        address: SocketAddr,
-        admin: SocketAddr,
+        [address, admin]: [SocketAddr; 2],
+        tls: Option<&Certificate>,
     ) -> Result<Vec<String>> {
         let write = |name: &str, text: String| -> Result<String> {
             let path = folder.path().join(name);
@@ -101,16 +117,17 @@ impl Peer {
             ])?,
             Self::Kanaria | Self::KanariaLogging => {
                 let log = self == Self::KanariaLogging;
-                let file = write("kanaria.toml", kanaria(backends, address, admin, log))?;
+                let file = kanaria(backends, address, admin, log, tls);
+                let file = write("kanaria.toml", file)?;
                 words(&[env!("CARGO_BIN_EXE_kanaria"), "run", "-c", &file])
             }
             Self::Nginx => {
                 let root = folder.path().display().to_string();
-                let file = write("nginx.conf", nginx(backends, address, &root))?;
+                let file = write("nginx.conf", nginx(backends, address, &root, tls))?;
                 words(&["nginx", "-p", &root, "-e", "stderr", "-c", &file])
             }
             Self::Haproxy => {
-                let file = write("haproxy.cfg", haproxy(backends, address))?;
+                let file = write("haproxy.cfg", haproxy(backends, address, tls))?;
                 words(&["haproxy", "-db", "-f", &file])
             }
         })
@@ -143,19 +160,44 @@ pub(crate) fn kanaria_head(backends: &Backends, address: SocketAddr, admin: Sock
     )
 }
 
-fn kanaria(backends: &Backends, address: SocketAddr, admin: SocketAddr, log: bool) -> String {
+fn kanaria(
+    backends: &Backends,
+    address: SocketAddr,
+    admin: SocketAddr,
+    log: bool,
+    tls: Option<&Certificate>,
+) -> String {
+    let tls = tls.map_or_else(String::new, |tls| {
+        let (cert, key) = (tls.cert(), tls.key());
+        let (cert, key) = (cert.display(), key.display());
+        // A table of the listener, which is the last one of its kind.
+        format!("[listeners.tls]\ncertificates = [{{ cert = \"{cert}\", key = \"{key}\" }}]\n")
+    });
     let log = if log {
         "[[access_log]]\npath = \"access.json\"\n"
     } else {
         ""
     };
     format!(
-        "{}[[routes]]\nname = \"web\"\nstable = \"ec2\"\nweights = {{ ec2 = 90, ecs = 10 }}\n{log}",
+        "{}{tls}[[routes]]\nname = \"web\"\nstable = \"ec2\"\nweights = {{ ec2 = 90, ecs = 10 }}\n{log}",
         kanaria_head(backends, address, admin)
     )
 }
 
-fn nginx(backends: &Backends, address: SocketAddr, root: &str) -> String {
+fn nginx(
+    backends: &Backends,
+    address: SocketAddr,
+    root: &str,
+    tls: Option<&Certificate>,
+) -> String {
+    let listen = tls.map_or_else(String::new, |_| " ssl http2".to_owned());
+    let tls = tls.map_or_else(String::new, |tls| {
+        format!(
+            "ssl_certificate {};\n    ssl_certificate_key {};\n    ssl_protocols TLSv1.2 TLSv1.3;\n",
+            tls.cert().display(),
+            tls.key().display()
+        )
+    });
     let Backends { ec2, ecs, .. } = backends;
     format!(
         "worker_processes 1;\nmaster_process off;\ndaemon off;\npid {root}/nginx.pid;\n\
@@ -168,17 +210,20 @@ fn nginx(backends: &Backends, address: SocketAddr, root: &str) -> String {
          split_clients \"$msec$connection$connection_requests\" $pick {{ 10% ecs; * ec2; }}\n\
          map $cookie_side $side {{ default $pick; ec2 ec2; ecs ecs; }}\n\
          map $cookie_side $give {{ default \"side=$pick; Path=/\"; ec2 \"\"; ecs \"\"; }}\n\
-         server {{\n    listen {address} backlog=4096;\n    location / {{\n      proxy_pass http://$side;\n\
+         server {{\n    listen {address}{listen} backlog=4096;\n    {tls}\n    location / {{\n      proxy_pass http://$side;\n\
          proxy_http_version 1.1;\n      proxy_set_header Connection \"\";\n      proxy_set_header Host $http_host;\n\
          add_header Set-Cookie $give;\n    }}\n  }}\n}}\n"
     )
 }
 
-fn haproxy(backends: &Backends, address: SocketAddr) -> String {
+fn haproxy(backends: &Backends, address: SocketAddr, tls: Option<&Certificate>) -> String {
+    let tls = tls.map_or_else(String::new, |tls| {
+        format!(" ssl crt {} alpn h2,http/1.1", tls.both().display())
+    });
     let Backends { ec2, ecs, .. } = backends;
     format!(
         "global\n  nbthread 1\n  maxconn 9000\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 300s\n\
-         timeout server 60s\n  timeout http-keep-alive 300s\n  http-reuse always\nfrontend public\n  bind {address} backlog 4096\n\
+         timeout server 60s\n  timeout http-keep-alive 300s\n  http-reuse always\nfrontend public\n  bind {address}{tls} backlog 4096\n\
          use_backend ec2 if {{ req.cook(side) -m str ec2 }}\n  use_backend ecs if {{ req.cook(side) -m str ecs }}\n\
          use_backend ecs if {{ rand(100) lt 10 }}\n  default_backend ec2\n\
          backend ec2\n  cookie side insert indirect\n  server ec2 {ec2} cookie ec2 pool-max-conn 1024\n\

@@ -1,6 +1,7 @@
 //! What the settings of a file mean together: addresses, names, tokens, bounds. Routing is not judged here.
 
 mod pool;
+mod tls;
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -68,6 +69,7 @@ fn server(server: &Server, path: &Path, faults: &mut Vec<Fault>) {
         ("header", timeouts.header),
         ("idle", timeouts.idle),
         ("body", timeouts.body),
+        ("tls_handshake", timeouts.tls_handshake),
     ];
     not_zero(&path.key("timeouts"), &timeouts, faults);
 }
@@ -144,6 +146,9 @@ fn admin(admin: &Admin, path: &Path, faults: &mut Vec<Fault>) {
         }
     }
     tokens(admin, &path.key("tokens"), faults);
+    if let Some(settings) = &admin.tls {
+        tls::admin(admin, settings, &path.key("tls"), faults);
+    }
 }
 
 fn tokens(admin: &Admin, path: &Path, faults: &mut Vec<Fault>) {
@@ -187,6 +192,9 @@ fn listeners(listeners: &[Listener], admin: &Admin, path: &Path, faults: &mut Ve
                     faults.push(bind.fault(format!("{address} is taken by `{first}`")));
                 }
             }
+        }
+        if let Some(settings) = &listener.tls {
+            tls::check(listener, settings, &path, faults);
         }
     }
 }

@@ -10,6 +10,7 @@ mod route;
 mod rules;
 mod server;
 mod shape;
+mod tls;
 
 use std::collections::BTreeMap;
 
@@ -24,7 +25,10 @@ pub use route::{
     StickyMode, Values,
 };
 pub use rules::{CookieNames, Cookies, Expire, Fields, Headers, Replacement, Rewrite, When};
-pub use server::{Admin, Forwarded, ForwardedMode, Limits, Role, Server, Timeouts, Token};
+pub use server::{
+    Admin, AdminTls, Forwarded, ForwardedMode, Limits, Role, Server, Timeouts, Token,
+};
+pub use tls::{CertificateSource, ClientAuth, ListenerTls, TlsVersion};
 
 /// The whole file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -75,6 +79,9 @@ pub struct Listener {
     /// spoken all the same. A change holds for new connections.
     #[serde(default)]
     pub h2c: bool,
+    /// TLS; absent: clear text.
+    #[serde(default)]
+    pub tls: Option<ListenerTls>,
 }
 
 /// How names are looked up. `/etc/hosts` comes first, and search domains and options are those of `/etc/resolv.conf`; both files are

@@ -81,6 +81,8 @@ pub struct Listener {
     pub bind: SocketAddr,
     /// Whether clients may speak HTTP/2 without TLS.
     pub h2c: bool,
+    /// How TLS is ended; `None` for clear text.
+    pub tls: Option<Arc<model::ListenerTls>>,
 }
 
 /// A group of targets and how to reach them.

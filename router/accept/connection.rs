@@ -5,10 +5,9 @@
 //! pipelined request waits its turn instead of spoiling the one before, an idle connection holds no buffer,
 //! and a head that is refused has never been seen by anyone else.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -21,12 +20,12 @@ use pingora_core::protocols::{
     TimingDigest, UniqueID, UniqueIDType,
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 use super::ending::Ending;
 use super::gauge::Open;
 use super::linger::linger;
+use super::socket::Socket;
 use super::wire::Wire;
 use crate::hygiene::{Body, Framing};
 
@@ -39,7 +38,7 @@ const READ_AHEAD: usize = 16 * 1024;
 #[derive(Debug)]
 pub struct Connection {
     /// `None` once the rest of a body is being read away by `linger`.
-    socket: Option<TcpStream>,
+    socket: Option<Socket>,
     wire: Arc<Wire>,
     inbound: BytesMut,
     allowed: Allowed,
@@ -59,7 +58,7 @@ enum Allowed {
 }
 
 impl Connection {
-    pub(super) fn new(socket: TcpStream, wire: Arc<Wire>, open: Open) -> Self {
+    pub(super) fn new(socket: Socket, wire: Arc<Wire>, open: Open) -> Self {
         Self {
             socket: Some(socket),
             wire,
@@ -84,25 +83,13 @@ impl Connection {
 
     /// Waits for bytes and reads them, about `room`; 0 when the client closed. Holds no buffer while it waits for a first byte.
     ///
-    /// Giving up the wait loses nothing. Readiness may be left over from an earlier read, so only the read itself tells.
+    /// Giving up the wait loses nothing.
     pub(super) async fn fill(&mut self, room: usize) -> io::Result<usize> {
-        loop {
-            if self.inbound.is_empty() {
-                self.inbound = BytesMut::new();
-                self.outbound = BytesMut::new();
-            }
-            poll_fn(|context| self.socket()?.poll_read_ready(context)).await?;
-            if self.inbound.capacity() == 0 {
-                self.inbound = BytesMut::with_capacity(room);
-            } else {
-                self.inbound.reserve(room);
-            }
-            let socket = self.socket.as_ref().ok_or(io::ErrorKind::NotConnected)?;
-            match socket.try_read_buf(&mut self.inbound) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return done,
-            }
+        if self.inbound.is_empty() {
+            self.outbound = BytesMut::new();
         }
+        let socket = self.socket.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        socket.fill(&mut self.inbound, room).await
     }
 
     /// The first byte of a request came at `now`.
@@ -145,18 +132,13 @@ impl Connection {
         self.wire.add_received(self.inbound.len());
         if let Ok(socket) = self.socket_mut()
             && socket.write_all(answer).await.is_ok()
+            && socket.flush().await.is_ok()
         {
             self.wire.add_sent(answer.len());
         }
     }
 
-    fn socket(&self) -> io::Result<&TcpStream> {
-        self.socket
-            .as_ref()
-            .ok_or_else(|| io::ErrorKind::NotConnected.into())
-    }
-
-    fn socket_mut(&mut self) -> io::Result<&mut TcpStream> {
+    fn socket_mut(&mut self) -> io::Result<&mut Socket> {
         self.socket
             .as_mut()
             .ok_or_else(|| io::ErrorKind::NotConnected.into())
@@ -263,7 +245,13 @@ impl Connection {
         context: &mut Context<'_>,
         more: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let sent = self.poll_send(context, more);
+        let mut sent = self.poll_send(context, more);
+        if more.is_empty() && sent.is_ready() {
+            // TLS may hold what a socket without it has passed on.
+            sent = Pin::new(self.socket_mut()?)
+                .poll_flush(context)
+                .map_ok(|()| 0);
+        }
         if sent.is_pending() && self.wire.ended().is_none() {
             let whole = self.wire.whole();
             ready!(self.poll_end_by(context, whole))?;
@@ -364,12 +352,12 @@ impl AsyncWrite for Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         let unread = self.allowed != Allowed::Bytes(0) || !self.inbound.is_empty();
-        if let (true, Some(socket), Ok(runtime)) = (
-            unread,
-            self.socket.take(),
-            tokio::runtime::Handle::try_current(),
-        ) {
-            runtime.spawn(linger(socket));
+        let Some(mut socket) = self.socket.take() else {
+            return;
+        };
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) if unread => drop(runtime.spawn(linger(socket))),
+            _ => socket.farewell(),
         }
     }
 }
@@ -384,7 +372,7 @@ impl Shutdown for Connection {
 
 impl UniqueID for Connection {
     fn id(&self) -> UniqueIDType {
-        self.socket.as_ref().map_or(-1, AsRawFd::as_raw_fd)
+        self.socket.as_ref().map_or(-1, Socket::id)
     }
 }
 

@@ -5,19 +5,20 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+use super::socket::Socket;
 
 const MOST_TIME: Duration = Duration::from_secs(2);
 const MOST_BYTES: usize = 256 * 1024;
 
 /// Ends `socket` gently; bounded in time and bytes.
-pub(super) async fn linger(mut socket: TcpStream) {
+pub(super) async fn linger(mut socket: Socket) {
     // Whatever goes wrong here, the connection is over.
     let _ = timeout(MOST_TIME, read_away(&mut socket)).await;
 }
 
-async fn read_away(socket: &mut TcpStream) -> std::io::Result<()> {
+async fn read_away(socket: &mut Socket) -> std::io::Result<()> {
     socket.shutdown().await?;
     let mut space = [0; 2048];
     let mut left = MOST_BYTES;

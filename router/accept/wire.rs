@@ -15,6 +15,8 @@ use http::HeaderValue;
 
 use super::ending::{Ending, Ends};
 use super::wires::Wires;
+use crate::record::Tls;
+use crate::tls::Secured;
 
 /// The id made for the first request without a cookie on a connection that carries many requests at once.
 pub type SharedId = Arc<OnceLock<[u8; 16]>>;
@@ -32,6 +34,7 @@ pub struct Wire {
     pub peer_value: HeaderValue,
     /// Our port as `X-Forwarded-Port` names it.
     pub port_value: HeaderValue,
+    secured: Option<Arc<Secured>>,
     shared_id: Option<SharedId>,
     streams: OnceLock<Wires>,
     opened: Instant,
@@ -48,11 +51,19 @@ pub struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(listener: ListenerId, peer: SocketAddr, local: SocketAddr) -> Self {
+    pub(super) fn new(
+        listener: ListenerId,
+        peer: SocketAddr,
+        local: SocketAddr,
+        secured: Option<Arc<Secured>>,
+    ) -> Self {
         let peer_value = HeaderValue::from_str(&peer.ip().to_canonical().to_string())
             .expect("an address is a header value");
         let values = [peer_value, local.port().into()];
-        Self::begin(listener, peer, local, values, None)
+        Self {
+            secured,
+            ..Self::begin(listener, peer, local, values)
+        }
     }
 
     fn begin(
@@ -60,7 +71,6 @@ impl Wire {
         peer: SocketAddr,
         local: SocketAddr,
         [peer_value, port_value]: [HeaderValue; 2],
-        shared_id: Option<SharedId>,
     ) -> Self {
         Self {
             listener,
@@ -68,7 +78,8 @@ impl Wire {
             local,
             peer_value,
             port_value,
-            shared_id,
+            secured: None,
+            shared_id: None,
             streams: OnceLock::new(),
             opened: Instant::now(),
             started: AtomicU64::new(0),
@@ -87,9 +98,11 @@ impl Wire {
     /// The wire of a stream that begins now, and shares `id` with the others of this connection.
     pub(super) fn stream(&self, id: &SharedId) -> Arc<Self> {
         let values = [self.peer_value.clone(), self.port_value.clone()];
-        let id = Some(Arc::clone(id));
-        let stream = Self::begin(self.listener, self.peer, self.local, values, id);
-        let stream = Arc::new(stream);
+        let stream = Arc::new(Self {
+            secured: self.secured.clone(),
+            shared_id: Some(Arc::clone(id)),
+            ..Self::begin(self.listener, self.peer, self.local, values)
+        });
         // A lock of this connection's own, which nobody else takes but who looks at all connections.
         self.streams.get_or_init(Wires::default).enter(&stream);
         stream
@@ -241,6 +254,20 @@ impl Wire {
     /// What ended the request, when neither side did.
     pub fn ended(&self) -> Option<Ending> {
         self.ends.ended()
+    }
+
+    /// The TLS of the connection; `None` in clear text.
+    pub fn secured(&self) -> Option<&Secured> {
+        self.secured.as_deref()
+    }
+
+    /// The same, as it is written down.
+    pub fn tls(&self) -> Option<Tls> {
+        let secured = self.secured()?;
+        Some(Tls {
+            version: secured.version,
+            cipher: secured.cipher,
+        })
     }
 
     /// Where the id is that cookieless requests share with others that run beside this one, if any can.

@@ -71,7 +71,7 @@ mod tests {
 
     fn wire() -> Arc<Wire> {
         let address = ([127, 0, 0, 1], 1).into();
-        Arc::new(Wire::new(ListenerId(0), address, address))
+        Arc::new(Wire::new(ListenerId(0), address, address, None))
     }
 
     #[test]

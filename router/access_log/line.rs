@@ -1,6 +1,6 @@
 //! One record as one line of JSON: every field in one order, `null` for what is not known.
 //!
-//! Fields of later work (TLS, shadow, cookie conflicts, request classes) are `null`. Values of Cookie and
+//! Fields of later work (shadow, cookie conflicts, request classes) are `null`. Values of Cookie and
 //! Authorization are not in the record, so they cannot get here.
 
 use config::decision::{Reason, Sticky};
@@ -53,10 +53,11 @@ impl Line {
         self.0.push(b'"');
         self.number(key!("client_port"), record.client_port.map(u64::from));
         self.string(key!("protocol"), record.protocol);
-        self.null(key!("tls_version"));
-        self.null(key!("tls_cipher"));
+        self.string(key!("tls_version"), record.tls.map(|tls| tls.version));
+        self.string(key!("tls_cipher"), record.tls.map(|tls| tls.cipher));
         self.head(key!("method"), record, Text::Method);
-        self.string(key!("scheme"), Some("http"));
+        let scheme = if record.secure { "https" } else { "http" };
+        self.string(key!("scheme"), Some(scheme));
         self.head(key!("host"), record, Text::Host);
         self.head(key!("path"), record, Text::Path);
         self.head(key!("query"), record, Text::Query);

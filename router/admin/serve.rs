@@ -10,16 +10,21 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 use super::{Admin, Socket, router};
 use crate::control::Run;
+use crate::tls::Terminator;
 
 /// Connections at the same time; more wait to be accepted.
 const CONNECTIONS: usize = 512;
 /// A request's head must be there after this, also that of the next one on a kept connection.
 const HEAD: Duration = Duration::from_secs(30);
+/// A handshake of TLS must be over after this.
+const HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// The running thread.
 pub struct Running(JoinHandle<()>);
@@ -36,10 +41,11 @@ impl Running {
 /// Whoever asks as control ends is told so within this time.
 const LAST_WORDS: Duration = Duration::from_millis(50);
 
-/// Starts the thread: carries out orders and answers on `socket` until control is shut down. While `pause` is true new
-/// connections wait where they are.
+/// Starts the thread: carries out orders and answers on `socket`, over `tls` when there is one, until control is shut
+/// down. While `pause` is true new connections wait where they are.
 pub fn start(
     socket: Socket,
+    tls: Option<Arc<Terminator>>,
     admin: Admin,
     run: Run,
     pause: watch::Receiver<bool>,
@@ -51,7 +57,7 @@ pub fn start(
         .name("kanaria-control".into())
         .spawn(move || {
             runtime.block_on(async move {
-                let serving = tokio::spawn(serve(socket, router(admin), pause));
+                let serving = tokio::spawn(serve(socket, tls, router(admin), pause));
                 run.run().await;
                 serving.abort();
                 tokio::time::sleep(LAST_WORDS).await;
@@ -62,10 +68,15 @@ pub fn start(
     Ok(Running(thread))
 }
 
-pub(super) async fn serve(socket: Socket, router: Router, pause: watch::Receiver<bool>) {
+pub(super) async fn serve(
+    socket: Socket,
+    tls: Option<Arc<Terminator>>,
+    router: Router,
+    pause: watch::Receiver<bool>,
+) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let outcome = match socket {
-        Socket::Tcp(listener, _) => serve_tcp(listener, router, places, pause).await,
+        Socket::Tcp(listener, _) => serve_tcp(listener, tls, router, places, pause).await,
         Socket::Unix(listener, file) => {
             let outcome = serve_unix(listener, router, places, pause).await;
             drop(file);
@@ -79,6 +90,7 @@ pub(super) async fn serve(socket: Socket, router: Router, pause: watch::Receiver
 
 async fn serve_tcp(
     listener: std::net::TcpListener,
+    tls: Option<Arc<Terminator>>,
     router: Router,
     places: Arc<Semaphore>,
     mut pause: watch::Receiver<bool>,
@@ -89,7 +101,16 @@ async fn serve_tcp(
             Ok((stream, _)) => {
                 // Answers are small and awaited: nothing is to be gathered.
                 drop(stream.set_nodelay(true));
-                tokio::spawn(connection(stream, router.clone(), place));
+                let router = router.clone();
+                match &tls {
+                    None => drop(tokio::spawn(connection(stream, router, place))),
+                    Some(tls) => drop(tokio::spawn(secured(
+                        stream,
+                        Arc::clone(tls),
+                        router,
+                        place,
+                    ))),
+                }
             }
             Err(error) => refused(&error).await,
         }
@@ -136,6 +157,23 @@ async fn unpaused<T, F: Future<Output = io::Result<T>>>(
 async fn refused(error: &io::Error) {
     tracing::warn!("the admin API cannot accept: {error}");
     tokio::time::sleep(Duration::from_millis(50)).await;
+}
+
+async fn secured(
+    stream: TcpStream,
+    tls: Arc<Terminator>,
+    router: Router,
+    place: OwnedSemaphorePermit,
+) {
+    let shaking = TlsAcceptor::from(tls.config()).accept(stream);
+    match timeout(HANDSHAKE, shaking).await {
+        Ok(Ok(stream)) if tls.secured(stream.get_ref().1).is_some() => {
+            connection(stream, router, place).await;
+        }
+        Ok(Ok(_)) => tracing::debug!("a client of the admin API shows a certificate that ended"),
+        Ok(Err(error)) => tracing::debug!("no handshake with a client of the admin API: {error}"),
+        Err(_) => tracing::debug!("a handshake of the admin API did not end in time"),
+    }
 }
 
 async fn connection(

@@ -55,7 +55,12 @@ async fn served(written: Value, door: Door) -> Api {
     let address = *address;
     let (phase, phase_end) = watch::channel(Phase::Serving);
     let admin = Admin::new(rig.control.clone(), phase_end, door);
-    tokio::spawn(serve::serve(socket, router(admin), watch::channel(false).1));
+    tokio::spawn(serve::serve(
+        socket,
+        None,
+        router(admin),
+        watch::channel(false).1,
+    ));
     Api {
         rig,
         address,

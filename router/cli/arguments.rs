@@ -40,13 +40,22 @@ pub struct Remote {
     /// Print one JSON document: what the admin API answered.
     #[arg(long, global = true)]
     pub json: bool,
-    /// Admin API of the router, or of several, as `http://HOST:PORT` or unix:/PATH; without it the environment's
+    /// Admin API of the router, or of several, as `http://HOST:PORT`, `https://HOST:PORT` or unix:/PATH; without it the environment's
     /// KANARIA_ADMIN is used, and without that `http://127.0.0.1:9900`.
     #[arg(long, global = true, value_name = "URL[,URL..]", value_delimiter = ',')]
     pub admin: Vec<Endpoint>,
     /// File with the bearer token; without it the environment's KANARIA_TOKEN is used.
     #[arg(long, global = true, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    /// File of the authorities that vouch for routers over https; without it those of the system.
+    #[arg(long, global = true, value_name = "FILE", env = "KANARIA_ADMIN_CA")]
+    pub admin_ca: Option<PathBuf>,
+    /// File of a certificate to show to routers that ask for one.
+    #[arg(long, global = true, value_name = "FILE", env = "KANARIA_ADMIN_CERT")]
+    pub admin_cert: Option<PathBuf>,
+    /// File of its key.
+    #[arg(long, global = true, value_name = "FILE", env = "KANARIA_ADMIN_KEY")]
+    pub admin_key: Option<PathBuf>,
 }
 
 /// What to do.
@@ -351,7 +360,7 @@ mod tests {
         assert!(before.remote.json && after.remote.json);
         refused(
             "status|--admin|9900",
-            "expected http://HOST:PORT or unix:/PATH",
+            "expected http://HOST:PORT, https://HOST:PORT or unix:/PATH",
         );
     }
 

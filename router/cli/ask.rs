@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 use super::arguments::Remote;
 use super::execute::Surroundings;
 use super::{Code, Outcome, offline, show};
-use crate::client::{self, Call, Endpoint, Failure};
+use crate::client::{self, Call, Credentials, Endpoint, Failure, Trust};
 
 /// Where the admin API is when nobody says otherwise.
 const DEFAULT_ADMIN: &str = "http://127.0.0.1:9900";
@@ -51,12 +51,12 @@ struct Reply {
 
 /// Asks and tells.
 pub(super) fn ask(question: Question, remote: &Remote, surroundings: &Surroundings) -> Outcome {
-    let token = match token(remote, surroundings) {
-        Ok(token) => token,
-        Err(complaint) => return Outcome::failed(Code::Usage, &complaint),
-    };
-    let endpoints = match endpoints(remote, surroundings) {
-        Ok(endpoints) => endpoints,
+    let known = endpoints(remote, surroundings).and_then(|endpoints| {
+        let credentials = credentials(remote, surroundings, &endpoints)?;
+        Ok((endpoints, credentials))
+    });
+    let (endpoints, credentials) = match known {
+        Ok(known) => known,
         Err(complaint) => return Outcome::failed(Code::Usage, &complaint),
     };
     // One thread: starting more would take longer than a rollback does.
@@ -65,7 +65,7 @@ pub(super) fn ask(question: Question, remote: &Remote, surroundings: &Surroundin
         .build();
     let beside = question.beside.filter(|_| !remote.json);
     let replies = match runtime {
-        Ok(runtime) => runtime.block_on(ask_all(&question.call, &endpoints, token, beside)),
+        Ok(runtime) => runtime.block_on(ask_all(&question.call, &endpoints, &credentials, beside)),
         Err(error) => return Outcome::failed(Code::Failed, &error.to_string()),
     };
     Outcome {
@@ -83,17 +83,17 @@ pub(super) fn ask(question: Question, remote: &Remote, surroundings: &Surroundin
 async fn ask_all(
     call: &Call,
     endpoints: &[Endpoint],
-    token: Option<String>,
+    credentials: &Credentials,
     beside: Option<&'static str>,
 ) -> Vec<Reply> {
     let mut asked = JoinSet::new();
     for (position, endpoint) in endpoints.iter().cloned().enumerate() {
-        let (call, token) = (call.clone(), token.clone());
+        let (call, credentials) = (call.clone(), credentials.clone());
         asked.spawn(async move {
-            let result = ask_one(&endpoint, token.as_deref(), call).await;
+            let result = ask_one(&endpoint, &credentials, call).await;
             let mut reply = Reply { endpoint, result };
             if let Some(part) = beside {
-                look_beside(&mut reply, part, token.as_deref()).await;
+                look_beside(&mut reply, part, &credentials).await;
             }
             (position, reply)
         });
@@ -103,8 +103,12 @@ async fn ask_all(
     replies.into_iter().map(|(_, reply)| reply).collect()
 }
 
-async fn ask_one(endpoint: &Endpoint, token: Option<&str>, call: Call) -> Result<Value, Failure> {
-    let text = client::ask(endpoint, token, call).await?;
+async fn ask_one(
+    endpoint: &Endpoint,
+    credentials: &Credentials,
+    call: Call,
+) -> Result<Value, Failure> {
+    let text = client::ask(endpoint, credentials, call).await?;
     serde_json::from_str(&text).map_err(|_| Failure::NoAnswer {
         endpoint: endpoint.clone(),
         reason: "what it said is not JSON; is it an admin API?".into(),
@@ -112,14 +116,33 @@ async fn ask_one(endpoint: &Endpoint, token: Option<&str>, call: Call) -> Result
 }
 
 /// Adds `part` of the status to an answer; without it the answer is still one.
-async fn look_beside(reply: &mut Reply, part: &str, token: Option<&str>) {
+async fn look_beside(reply: &mut Reply, part: &str, credentials: &Credentials) {
     let Ok(Value::Object(answer)) = &mut reply.result else {
         return;
     };
-    let status = ask_one(&reply.endpoint, token, Call::get("/api/v1/status")).await;
+    let status = ask_one(&reply.endpoint, credentials, Call::get("/api/v1/status")).await;
     if let Some(found) = status.ok().and_then(|status| status.get(part).cloned()) {
         answer.insert(part.to_owned(), found);
     }
+}
+
+/// The token, and what https takes where it is spoken.
+fn credentials(
+    remote: &Remote,
+    surroundings: &Surroundings,
+    endpoints: &[Endpoint],
+) -> Result<Credentials, String> {
+    let is_https = |endpoint: &Endpoint| matches!(endpoint, Endpoint::Tcp { tls: true, .. });
+    let trust = Trust {
+        ca: remote.admin_ca.clone(),
+        cert: remote.admin_cert.clone(),
+        key: remote.admin_key.clone(),
+    };
+    let tls = endpoints.iter().any(is_https).then(|| trust.connector());
+    Ok(Credentials {
+        token: token(remote, surroundings)?,
+        tls: tls.transpose()?,
+    })
 }
 
 fn token(remote: &Remote, surroundings: &Surroundings) -> Result<Option<String>, String> {

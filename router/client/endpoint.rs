@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// `http://HOST:PORT` or `unix:/PATH`.
+/// `http://HOST:PORT`, `https://HOST:PORT` or `unix:/PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     /// Over TCP.
@@ -13,6 +13,8 @@ pub enum Endpoint {
         host: String,
         /// Port.
         port: u16,
+        /// Whether TLS is spoken.
+        tls: bool,
     },
     /// Over a unix socket.
     Unix(PathBuf),
@@ -20,15 +22,15 @@ pub enum Endpoint {
 
 /// Why a text is not an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}; expected http://HOST:PORT or unix:/PATH")]
+#[error("{0}; expected http://HOST:PORT, https://HOST:PORT or unix:/PATH")]
 pub struct NotAnEndpoint(String);
 
 impl Endpoint {
     /// What goes into the `Host` header.
     pub(super) fn authority(&self) -> String {
         match self {
-            Self::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
-            Self::Tcp { host, port } => format!("{host}:{port}"),
+            Self::Tcp { host, port, .. } if host.contains(':') => format!("[{host}]:{port}"),
+            Self::Tcp { host, port, .. } => format!("{host}:{port}"),
             Self::Unix(_) => "localhost".into(),
         }
     }
@@ -47,14 +49,14 @@ impl FromStr for Endpoint {
                 ))
             };
         }
-        if text.starts_with("https://") {
-            return Err(NotAnEndpoint("the admin API is not served over TLS".into()));
+        match text.strip_prefix("https://") {
+            Some(rest) => tcp(rest, true),
+            None => tcp(text.strip_prefix("http://").unwrap_or(text), false),
         }
-        tcp(text.strip_prefix("http://").unwrap_or(text))
     }
 }
 
-fn tcp(text: &str) -> Result<Endpoint, NotAnEndpoint> {
+fn tcp(text: &str, tls: bool) -> Result<Endpoint, NotAnEndpoint> {
     let text = text.strip_suffix('/').unwrap_or(text);
     let Ok(authority) = text.parse::<http::uri::Authority>() else {
         return Err(NotAnEndpoint("no host and port".into()));
@@ -74,12 +76,14 @@ fn tcp(text: &str) -> Result<Endpoint, NotAnEndpoint> {
     Ok(Endpoint::Tcp {
         host: host.trim_matches(['[', ']']).to_owned(),
         port,
+        tls,
     })
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Tcp { tls: true, .. } => write!(f, "https://{}", self.authority()),
             Self::Tcp { .. } => write!(f, "http://{}", self.authority()),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
@@ -111,6 +115,7 @@ mod tests {
             Ok("http://router-1.internal:9900"),
         );
         check("http://[::1]:9900", Ok("http://[::1]:9900"));
+        check("https://127.0.0.1:9900/", Ok("https://127.0.0.1:9900"));
         check("localhost:9900", Ok("http://localhost:9900"));
         check(
             "unix:/run/kanaria/admin.sock",
@@ -126,10 +131,7 @@ mod tests {
         check("http://127.0.0.1", Err("the port is missing"));
         check("http://127.0.0.1:99000", Err("the port is missing"));
         check("http://127.0.0.1:9900/api", Err("no host and port"));
-        check(
-            "https://127.0.0.1:9900",
-            Err("the admin API is not served over TLS"),
-        );
+        check("https://127.0.0.1", Err("the port is missing"));
         check(
             "http://me:secret@127.0.0.1:9900",
             Err("a name or password does not belong here"),

@@ -94,6 +94,7 @@ pub(super) fn read_at_start(old: &Structure, new: &Structure) -> Vec<String> {
         ("server.secret_file", a.secret_file != b.secret_file),
         ("server.secret", a.secret != b.secret),
         ("admin.bind", old.admin.bind != new.admin.bind),
+        ("admin.tls", old.admin.tls != new.admin.tls),
     ];
     keys.iter()
         .filter(|(_, changed)| *changed)

@@ -301,6 +301,7 @@ async fn a_changed_listener_needs_a_restart() {
     let old = fixture::structure();
     let mut new = fixture::structure();
     new.listeners.push(config::snapshot::Listener {
+        tls: None,
         id: config::ids::ListenerId(0),
         name: "public".into(),
         bind: "127.0.0.1:1".parse().unwrap(),

@@ -9,7 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::traffic::{Seen, Traffic};
 use super::{Options, Ports, Scenery, Side, Stage, USERS};
-use crate::client::{self, Call, Endpoint};
+use crate::client::{self, Call, Credentials, Endpoint};
 
 /// A line is made of one second of traffic.
 const SECOND: Duration = Duration::from_secs(1);
@@ -45,6 +45,7 @@ impl Board {
         let admin = Endpoint::Tcp {
             host: "127.0.0.1".into(),
             port: ports.admin,
+            tls: false,
         };
         Self {
             options,
@@ -65,7 +66,7 @@ impl Board {
 
     /// Until the router answers, which it does within moments or never.
     pub(super) async fn wait_until_ready(&self) {
-        while client::ask(&self.admin, None, Call::get("/readyz"))
+        while client::ask(&self.admin, &Credentials::default(), Call::get("/readyz"))
             .await
             .is_err()
         {
@@ -98,9 +99,13 @@ impl Board {
     }
 
     async fn asked(&self) -> Option<Asked> {
-        let text = client::ask(&self.admin, None, Call::get("/api/v1/routes/demo"))
-            .await
-            .ok()?;
+        let text = client::ask(
+            &self.admin,
+            &Credentials::default(),
+            Call::get("/api/v1/routes/demo"),
+        )
+        .await
+        .ok()?;
         asked(&serde_json::from_str(&text).ok()?)
     }
 

@@ -52,6 +52,19 @@ impl Exchange {
             self.cause = Some(Cause::ExpectationFailed);
             return Err(Error::explain(ErrorType::HTTPStatus(417), "expectation"));
         }
+        self.check_host()
+    }
+
+    /// A client that shares a connection among hosts may share it too widely; told so, it opens another one (RFC 9110
+    /// section 7.4). A trusted proxy's connection carries requests for all hosts.
+    fn check_host(&mut self) -> Result<()> {
+        let misdirected = self.arrival.as_ref().is_some_and(|arrival| {
+            let secured = arrival.wire.secured().filter(|_| !arrival.trusted);
+            secured.is_some_and(|secured| secured.misdirects(arrival.host()))
+        });
+        if misdirected {
+            return Err(self.end(Cause::Misdirected));
+        }
         Ok(())
     }
 
@@ -139,13 +152,19 @@ fn arrival(
             wire.peer.ip()
         },
         trusted,
-        secure: trusted
-            && text(head::FORWARDED_PROTO)
-                .is_some_and(|proto| proto.eq_ignore_ascii_case(b"https")),
+        secure: is_secure(&wire, text(head::FORWARDED_PROTO).filter(|_| trusted)),
         upgrade,
         trailers: takes_trailers(head),
         bodiless: is_bodiless(head),
         wire,
+    }
+}
+
+/// Whether the client's side is https: by what a trusted proxy has `told`, else by our own connection.
+fn is_secure(wire: &Wire, told: Option<&[u8]>) -> bool {
+    match told {
+        Some(proto) => proto.eq_ignore_ascii_case(b"https"),
+        None => wire.secured().is_some(),
     }
 }
 

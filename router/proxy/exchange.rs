@@ -115,6 +115,8 @@ impl Exchange {
             client_port: (arrival.client == arrival.wire.peer.ip())
                 .then(|| arrival.wire.peer.port()),
             protocol: Some(arrival.protocol),
+            tls: arrival.wire.tls(),
+            secure: arrival.secure,
             head: std::mem::take(&mut arrival.head),
             status: status.or_else(|| cause.map(Cause::status)).unwrap_or(0),
             error: cause,

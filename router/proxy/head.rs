@@ -14,6 +14,7 @@ use pingora_http::RequestHeader;
 
 use super::exchange::{Arrival, Exchange};
 use crate::forwarded::{self, Change};
+use crate::tls::told;
 
 pub(super) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(super) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -33,6 +34,8 @@ impl Exchange {
         if let Some(arrival) = &self.arrival {
             let mut parts = into_parts(request);
             parts.headers.reserve(MARKS);
+            // First of all: it looks at every name, and here are the fewest.
+            self.tell_tls(arrival, &mut parts.headers);
             self.set_forwarded(arrival, &mut parts.headers)?;
             self.edit_request_fields(&mut parts.headers);
             self.set_marks(arrival, &mut parts.headers);
@@ -78,6 +81,30 @@ impl Exchange {
             })?;
         }
         Ok(())
+    }
+
+    /// What the target is told of the client's TLS. A trusted proxy may say it of its own client; nobody else may.
+    fn tell_tls(&self, arrival: &Arrival, headers: &mut HeaderMap) {
+        let secured = arrival.wire.secured();
+        let client = secured.and_then(|secured| secured.client());
+        if !arrival.trusted || client.is_some() {
+            remove_told(headers);
+        }
+        if let Some(client) = client {
+            for (name, value) in told::CERTIFICATE.into_iter().zip(&client.values) {
+                headers.insert(name, value.clone());
+            }
+        }
+        let asked = self.hold.snapshot().structure.server.forwarded.tls;
+        if let Some(secured) = secured.filter(|_| asked) {
+            for (name, own) in [
+                (told::VERSION, secured.version),
+                (told::CIPHER, secured.cipher),
+            ] {
+                let own = HeaderValue::from_static(own);
+                headers.entry(name).or_insert(own);
+            }
+        }
     }
 
     fn set_marks(&self, arrival: &Arrival, headers: &mut HeaderMap) {
@@ -137,6 +164,18 @@ pub(super) fn change_cookies(
 pub(super) fn into_parts(head: &mut RequestHeader) -> Parts {
     let (empty, ()) = http::Request::new(()).into_parts();
     std::mem::replace(head, RequestHeader::from(empty)).into()
+}
+
+/// Nearly no request has one of these, so they are looked for before anything is done about them.
+fn remove_told(headers: &mut HeaderMap) {
+    let is_told = |name: &&HeaderName| told::is_told(name.as_str());
+    if !headers.keys().any(|name| is_told(&name)) {
+        return;
+    }
+    let names: Vec<HeaderName> = headers.keys().filter(is_told).cloned().collect();
+    for name in names {
+        headers.remove(name);
+    }
 }
 
 /// Does to the field `name` what `policy` says of its lines and of our `own` value.

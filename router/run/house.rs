@@ -10,7 +10,7 @@ use config::explain;
 use config::facts::Facts;
 use config::live::{Live, TargetEdits};
 use config::load::{self, Text};
-use config::model::Config;
+use config::model::{Admin, Config, Listener};
 use config::problem::{Fault, Problem};
 use config::snapshot::{Snapshot, Structure, Target};
 use jiff::Timestamp;
@@ -26,6 +26,7 @@ use crate::evict::Evictions;
 use crate::plane::Shared;
 use crate::pool::{Pools, TargetChange, TargetState, TargetStatus};
 use crate::source::{self, Watched};
+use crate::tls::Terminators;
 
 /// A file that is taken.
 pub struct Loaded {
@@ -35,11 +36,28 @@ pub struct Loaded {
     pub structure: Structure,
 }
 
-/// Reads and compiles the file at `path`.
+/// Reads and compiles the file at `path`; certificates are not looked at.
 ///
 /// # Errors
 /// Everything wrong with it, with its place.
 pub fn load(path: &Path) -> Result<Loaded, Vec<Problem>> {
+    load_and(path, |_, _| Vec::new())
+}
+
+/// As `load`, and prepares `terminators` for its listeners.
+///
+/// # Errors
+/// Everything wrong with the file and with the certificates it names, with its place.
+pub fn load_with(path: &Path, terminators: &Terminators) -> Result<Loaded, Vec<Problem>> {
+    load_and(path, |listeners, admin| {
+        terminators.prepare(listeners, admin)
+    })
+}
+
+fn load_and(
+    path: &Path,
+    prepare: impl FnOnce(&[Listener], &Admin) -> Vec<Fault>,
+) -> Result<Loaded, Vec<Problem>> {
     let loaded = source::load(path)?;
     let (config, structure) = load::finish(loaded, |config| {
         let mut structure = Structure::compile(config)?;
@@ -48,6 +66,11 @@ pub fn load(path: &Path) -> Result<Loaded, Vec<Problem>> {
             Ok(bodies) => structure.set_bodies(bodies),
             Err(more) => faults.extend(more),
         }
+        let mut listeners = config.listeners.clone();
+        source::anchor_listeners(&mut listeners, path);
+        let mut admin = config.admin.clone();
+        source::anchor_admin(&mut admin, path);
+        faults.extend(prepare(&listeners, &admin));
         if faults.is_empty() {
             Ok(structure)
         } else {
@@ -72,6 +95,9 @@ impl Loaded {
             if let Some(settings) = config.pools.get(&pool.name) {
                 pool.settings = Arc::new(settings.clone());
             }
+        }
+        for (listener, written) in structure.listeners.iter_mut().zip(config.listeners) {
+            listener.tls = written.tls.map(Arc::new);
         }
         structure.server = config.server;
         structure.admin = config.admin;
@@ -115,7 +141,10 @@ impl Home {
 impl House for Home {
     fn load(&self) -> Result<Structure, Invalid> {
         self.watched.take();
-        let loaded = load(self.watched.path()).map_err(|problems| invalid(&problems))?;
+        let tls = &self.shared.tls;
+        // Renewed certificates are taken whatever becomes of the file.
+        tls.refresh();
+        let loaded = load_with(self.watched.path(), tls).map_err(|problems| invalid(&problems))?;
         // A pool that is new in the file must have targets when its first request comes.
         self.discovery.prepare_blocking(&loaded.structure);
         Ok(loaded.structure)
@@ -142,6 +171,7 @@ impl House for Home {
         self.pools.align(structure);
         self.caps.align(structure);
         let mut notes = self.discovery.align(structure);
+        notes.extend(self.shared.tls.align(&structure.listeners));
         if let Err(error) = self.shared.recorder.reconfigure(structure) {
             notes.push(format!("access logs stay as they were: {error}"));
         }
@@ -195,6 +225,9 @@ impl House for Home {
         let reports = self.discovery.reports();
         let found = reports.iter().map(|it| (&*it.pool, it.failures, it.age));
         metrics.discovered(found);
+        let expiries = self.shared.tls.expiries();
+        let expiries = expiries.iter().map(|it| (&*it.name, it.not_after));
+        metrics.certificates(expiries, Timestamp::now().as_second());
         metrics.gather()
     }
 

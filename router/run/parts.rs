@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use config::snapshot::{Snapshot, Structure};
 
 use super::house::Home;
-use super::{StartError, failed};
+use super::{File, StartError, failed};
 use crate::cap::Caps;
 use crate::control::Setup;
 use crate::discovery::Discovery;
@@ -18,7 +18,6 @@ use crate::pool::{Pools, TargetState};
 use crate::publish::Publisher;
 use crate::record::Recorder;
 use crate::secret;
-use crate::source::Watched;
 use crate::state::{self, Beginning};
 
 /// A process that takes over waits so long for the first checks of its targets: whoever serves meanwhile knows them.
@@ -35,12 +34,9 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// Makes them for the file, which is `structure`, with the state that `heir` hands over or the one that is there.
-    pub(super) async fn new(
-        watched: &Arc<Watched>,
-        structure: &Arc<Structure>,
-        heir: Option<&Heir>,
-    ) -> Result<Self, StartError> {
+    /// Makes them for `file`, with the state that `heir` hands over or the one that is there.
+    pub(super) async fn new(file: &File, heir: Option<&Heir>) -> Result<Self, StartError> {
+        let structure = &file.structure;
         let secret = read_secret(structure).map_err(|error| failed("secret", error))?;
         let started_at = jiff::Timestamp::now().to_string();
         let beginning = begin(structure, heir, &started_at)?;
@@ -70,9 +66,10 @@ impl Parts {
             publisher: Arc::clone(&publisher),
             recorder,
             metrics,
+            tls: Arc::clone(&file.terminators),
         };
         let house = Home::new(
-            Arc::clone(watched),
+            Arc::clone(&file.watched),
             secret,
             Arc::clone(&pools),
             caps,

@@ -60,6 +60,12 @@ impl File {
         self
     }
 
+    /// A public listener with TLS, as `table` says.
+    pub(crate) fn tls(mut self, table: &str) -> Self {
+        self.listener = format!("tls = {{ {table} }}\n");
+        self
+    }
+
     /// A further pool, or other targets for one that is there.
     pub(crate) fn pool(mut self, name: &str, targets: &[SocketAddr]) -> Self {
         let pool = Pool {

@@ -18,8 +18,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 use super::DEADLINE;
+use super::tls::Hello;
 
 /// A client with one connection.
 pub(crate) struct Http2 {
@@ -79,6 +81,27 @@ impl Http2 {
             stream
                 .set_nodelay(true)
                 .expect("a socket takes TCP_NODELAY");
+            settings.handshake(stream).await.expect("it speaks HTTP/2")
+        });
+        let connection = runtime.spawn(connection);
+        Self {
+            runtime,
+            requests,
+            connection,
+        }
+    }
+
+    /// As `connect`, over TLS.
+    #[track_caller]
+    pub(crate) fn connect_over(address: SocketAddr, hello: &Hello) -> Self {
+        let runtime = runtime();
+        let (config, name) = hello.clone().offering(&["h2"]).config();
+        let (requests, connection) = wait(&runtime, async {
+            let stream = TcpStream::connect(address).await.expect("it listens");
+            let stream = TlsConnector::from(config).connect(name, stream).await;
+            let stream = stream.expect("hands are shaken");
+            assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+            let settings = h2::client::Builder::new();
             settings.handshake(stream).await.expect("it speaks HTTP/2")
         });
         let connection = runtime.spawn(connection);

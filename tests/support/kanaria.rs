@@ -93,6 +93,27 @@ impl Kanaria {
         kanaria
     }
 
+    /// As `start_in`, with an admin API that speaks TLS: only its address is of use.
+    #[track_caller]
+    pub(crate) fn start_guarded(folder: TempDir, file: &File) -> Self {
+        fs::write(folder.path().join("kanaria.toml"), file.text()).expect("the folder is ours");
+        let mut child = spawn(folder.path(), &RUN, &[]);
+        let lines = lines_of(&mut child);
+        let (Some((_, public)), Some((_, address))) =
+            (bound_address(&lines), bound_address(&lines))
+        else {
+            let _ = child.kill();
+            panic!("not listening\n{}", log_of(folder.path()));
+        };
+        Self {
+            child,
+            public,
+            admin: Admin { address },
+            bound: vec![("public".into(), public)],
+            folder,
+        }
+    }
+
     /// As `start_there`, with an admin API that listens on a socket file; `admin` is not usable then.
     #[track_caller]
     pub(crate) fn start_unix(folder: TempDir) -> Self {

@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
+use rustls::{ClientConnection, Stream};
 use socket2::SockRef;
 
 use super::DEADLINE;
@@ -13,6 +14,7 @@ use super::DEADLINE;
 /// A socket and the bytes read ahead.
 pub(crate) struct Wire {
     stream: TcpStream,
+    session: Option<Box<ClientConnection>>,
     held: Vec<u8>,
 }
 
@@ -43,8 +45,33 @@ impl Wire {
             .expect("a deadline above zero");
         Self {
             stream,
+            session: None,
             held: Vec::new(),
         }
+    }
+
+    /// As `new`, with TLS over it.
+    pub(crate) fn secured(stream: TcpStream, session: ClientConnection) -> Self {
+        Self {
+            session: Some(Box::new(session)),
+            ..Self::new(stream)
+        }
+    }
+
+    /// Shakes hands.
+    pub(crate) fn shake(&mut self) -> io::Result<()> {
+        let Some(session) = &mut self.session else {
+            return Ok(());
+        };
+        while session.is_handshaking() {
+            session.complete_io(&mut self.stream)?;
+        }
+        Ok(())
+    }
+
+    /// The session of TLS.
+    pub(crate) fn session(&self) -> &ClientConnection {
+        self.session.as_ref().expect("a connection with TLS")
     }
 
     pub(crate) fn patience(&self, time: Duration) {
@@ -54,7 +81,14 @@ impl Wire {
     }
 
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-        self.stream.write_all(bytes.as_ref())
+        match &mut self.session {
+            None => self.stream.write_all(bytes.as_ref()),
+            Some(session) => {
+                let mut stream = Stream::new(&mut **session, &mut self.stream);
+                stream.write_all(bytes.as_ref())?;
+                stream.flush()
+            }
+        }
     }
 
     /// The next head; `None` when the peer closed before its first byte.
@@ -169,7 +203,10 @@ impl Wire {
 
     fn fill(&mut self) -> io::Result<usize> {
         let mut piece = [0; 16 * 1024];
-        let n = self.stream.read(&mut piece)?;
+        let n = match &mut self.session {
+            None => self.stream.read(&mut piece)?,
+            Some(session) => Stream::new(&mut **session, &mut self.stream).read(&mut piece)?,
+        };
         self.held.extend_from_slice(&piece[..n]);
         Ok(n)
     }

@@ -104,6 +104,8 @@ pub struct Timeouts {
     pub idle: Duration,
     /// Between two reads of a request body.
     pub body: Duration,
+    /// The whole handshake of TLS.
+    pub tls_handshake: Duration,
 }
 
 impl Default for Timeouts {
@@ -112,6 +114,7 @@ impl Default for Timeouts {
             header: Duration::seconds(10),
             idle: Duration::seconds(60),
             body: Duration::seconds(60),
+            tls_handshake: Duration::seconds(5),
         }
     }
 }
@@ -129,6 +132,9 @@ pub struct Forwarded {
     pub port: ForwardedMode,
     /// `X-Forwarded-Host`.
     pub host: ForwardedMode,
+    /// `X-Amzn-Tls-Version` and `X-Amzn-Tls-Cipher-Suite` of clients that came over TLS, as an ALB sends them when asked to. Copies of
+    /// peers that are not trusted are removed in any case.
+    pub tls: bool,
 }
 
 impl Default for Forwarded {
@@ -138,6 +144,7 @@ impl Default for Forwarded {
             proto: ForwardedMode::Set,
             port: ForwardedMode::Set,
             host: ForwardedMode::Preserve,
+            tls: false,
         }
     }
 }
@@ -164,6 +171,8 @@ pub struct Admin {
     pub bind: String,
     /// `/metrics` needs no token.
     pub metrics_public: bool,
+    /// TLS; absent: clear text. Not for a unix socket.
+    pub tls: Option<AdminTls>,
     /// Who may do what; required when `bind` is neither loopback nor a unix socket.
     pub tokens: Vec<Token>,
 }
@@ -173,9 +182,24 @@ impl Default for Admin {
         Self {
             bind: "127.0.0.1:9900".into(),
             metrics_public: false,
+            tls: None,
             tokens: Vec::new(),
         }
     }
+}
+
+/// TLS of the admin API. Its files are watched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdminTls {
+    /// File of the certificate and its chain, PEM.
+    pub cert: PathBuf,
+    /// File of its private key, PEM.
+    pub key: PathBuf,
+    /// File of the authorities that vouch for clients, PEM: without a certificate of theirs there is no connection. Tokens are asked for
+    /// all the same.
+    #[serde(default)]
+    pub client_ca: Option<PathBuf>,
 }
 
 /// One bearer token.

@@ -82,6 +82,7 @@ fn listeners(config: &Config) -> Vec<Listener> {
             name: listener.name.as_str().into(),
             bind: listener.bind.parse().ok()?,
             h2c: listener.h2c,
+            tls: listener.tls.clone().map(Arc::new),
         })
     });
     listeners.collect()

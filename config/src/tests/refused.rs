@@ -88,6 +88,11 @@ fn actions_that_cannot_be_carried_out_are_refused() {
 }
 
 #[test]
+fn terms_of_tls_that_cannot_be_met_are_refused() {
+    check(include_str!("refused/tls.txt"));
+}
+
+#[test]
 fn settings_that_cannot_work_are_refused() {
     check(include_str!("refused/settings.txt"));
 }

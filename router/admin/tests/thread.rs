@@ -23,7 +23,7 @@ fn check<S: Read + Write>(bind: &str, connect: impl Fn(&str) -> S) {
     let (bound, door) = (socket.to_string(), socket.door());
     let (_phase, phase) = watch::channel(Phase::Serving);
     let admin = Admin::new(rig.control.clone(), phase, door);
-    let running = start(socket, admin, run, watch::channel(false).1).unwrap();
+    let running = start(socket, None, admin, run, watch::channel(false).1).unwrap();
 
     let answer = ask(connect(&bound), "GET /livez");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
