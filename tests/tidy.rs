@@ -232,6 +232,7 @@ fn config_is_pure() {
 fn config_depends_on_little() {
     let allowed = [
         "base64",
+        "foldhash",
         "hmac",
         "http",
         "ipnet",
