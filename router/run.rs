@@ -1,6 +1,8 @@
 //! `kanaria run`: brings the parts up in order, waits for signals, and takes them down so that nothing in flight is lost.
 
+mod activation;
 mod house;
+mod notify;
 mod parts;
 mod reload;
 mod signals;
@@ -179,6 +181,7 @@ impl Router {
         ));
         tokio::spawn(reload::watch(control.clone(), file.watched));
         phase.send_replace(Phase::Serving);
+        notify::ready("serving");
         Ok(Self {
             plane,
             will: estate.map(|estate| Will::new(estate, control.clone())),
@@ -202,6 +205,7 @@ impl Router {
                     Signal::Reopen => self.recorder.reopen(),
                     Signal::Drain => break self.drain(&mut signals).await,
                     Signal::Stop => {
+                        notify::stopping("stopping at once");
                         self.revoke().await;
                         break tracing::info!("stopping at once");
                     }
@@ -216,6 +220,7 @@ impl Router {
 
     /// Lets what is in flight finish; a second signal ends that.
     async fn drain(&mut self, signals: &mut Signals) {
+        notify::stopping("draining");
         self.revoke().await;
         // Of the file in force, which may not be the one of the start.
         let standing = self.control.standing();
@@ -238,6 +243,7 @@ impl Router {
     async fn retire(&self, successor: &Successor, signals: &mut Signals) {
         let standing = self.control.standing();
         let patience = standing.structure.server.drain_timeout;
+        notify::handed_over(successor);
         self.plane.leave().await;
         let pid = successor.pid.unwrap_or_default();
         let version = &successor.version;

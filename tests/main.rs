@@ -54,6 +54,8 @@ mod journal;
 mod lifecycle;
 // A new process that takes over from the old one.
 mod takeover;
+// What systemd is told, and sockets that it opened.
+mod systemd;
 // The file that is taken by itself when it changes.
 mod watch;
 // What a load balancer in front is told over the listeners.

@@ -210,6 +210,9 @@ fn a_unix_socket_of_the_admin_api_goes_from_one_to_the_next() {
     );
     fs::write(folder.path().join("kanaria.toml"), text).unwrap();
     let mut kanaria = Kanaria::start_unix(folder);
+    until("it can be taken over from", || {
+        kanaria.path("state/upgrade.sock").exists().then_some(())
+    });
     for _ in 0..2 {
         let mut old = kanaria.upgrade();
         assert_eq!(old.wait().code(), Some(0));

@@ -335,6 +335,33 @@ fn links_of_the_documents_lead_somewhere() {
 }
 
 #[test]
+fn what_is_deployed_is_listed_and_calls_what_there_is() {
+    let page = text(&root().join("docs/deploy/README.md"));
+    let binary = text(&root().join("Dockerfile"));
+    let mut found = Vec::new();
+    for path in files("docs/deploy", &[".service", ".socket", ".json"]) {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if !page.contains(&format!("({name})")) {
+            found.push(format!("{name} is not listed"));
+        }
+        let all = text(&path);
+        if name.ends_with(".json") && serde_json::from_str::<serde_json::Value>(&all).is_err() {
+            found.push(format!("{name} is not JSON"));
+        }
+        let calls = !name.ends_with(".socket");
+        if calls
+            && !(all.contains("/usr/local/bin/kanaria")
+                && binary.contains("/usr/local/bin/kanaria"))
+        {
+            found.push(format!(
+                "{name} does not call the binary where it is installed"
+            ));
+        }
+    }
+    none("files of docs/deploy", &found);
+}
+
+#[test]
 fn the_code_map_names_every_module() {
     let map = text(&root().join("ARCHITECTURE.md"));
     let mut found = Vec::new();

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::notify;
 use crate::control::{Action, Control, Order, Rejection};
 use crate::source::{Mark, Watched};
 
@@ -27,10 +28,17 @@ fn order(actor: &str, reason: &str) -> Order {
 
 /// Reads the file again; the outcome is in the log and the journal.
 pub(super) fn on_signal(control: Control) {
+    notify::reloading();
     tokio::spawn(async move {
         match control.order(order("local", "SIGHUP")).await {
-            Ok(done) => tracing::info!("reloaded: revision {}", done.revision),
-            Err(rejection) => tracing::error!("reload refused: {rejection}"),
+            Ok(done) => {
+                tracing::info!("reloaded: revision {}", done.revision);
+                notify::ready("serving");
+            }
+            Err(rejection) => {
+                tracing::error!("reload refused: {rejection}");
+                notify::ready("serving; the file on disk is refused, `kanaria status` says why");
+            }
         }
     });
 }

@@ -1,12 +1,14 @@
-//! The sockets that accept: those of an older process as far as the file names them, the others bound.
+//! The sockets that accept: those of an older process or of systemd as far as the file names them, the others bound.
 
 use std::io::{self, Write};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use config::snapshot::{Listener, Structure};
 
+use super::activation::Handed;
 use super::{StartError, failed};
 use crate::accept::{self, Bound};
 use crate::admin::Socket;
@@ -23,25 +25,34 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
-    /// Takes what `heir` has, and binds the rest; a port that is taken ends the start at once.
+    /// Takes what `heir` has, or else systemd, and binds the rest; a port that is taken ends the start at once.
     pub(super) fn open(structure: &Structure, heir: Option<&mut Heir>) -> Result<Self, StartError> {
         let admin_bind = whole(&structure.admin.bind);
-        let (mut named, mut admin) = (Vec::new(), None);
-        if let Some(heir) = heir {
-            named = heir.listeners();
-            admin = heir.admin(&admin_bind);
-        }
+        let handed = match heir {
+            Some(heir) => Handed {
+                listeners: heir.listeners(),
+                admin: heir.admin(&admin_bind),
+                leaves_file: false,
+            },
+            None => Handed::by_environment(structure)?,
+        };
+        let mut named = handed.listeners;
+        let is_handed = handed.admin.is_some();
         let bound = structure.listeners.iter();
         let bound = bound.map(|listener| listen(listener, &mut named));
         let bound = bound.collect::<Result<_, _>>()?;
-        let admin = match admin {
+        let admin = match handed.admin {
             Some(AdminSocket::Tcp(socket)) => Socket::adopt_tcp(socket),
             Some(AdminSocket::Unix(socket)) => Ok(Socket::adopt_unix(socket, &admin_bind)),
             None => Socket::bind(&structure.admin.bind),
         };
+        let admin = admin.map_err(|error| failed("admin", error))?;
+        if handed.leaves_file && is_handed {
+            admin.is_anothers().store(true, Ordering::Release);
+        }
         Ok(Self {
             bound,
-            admin: admin.map_err(|error| failed("admin", error))?,
+            admin,
             admin_bind,
         })
     }

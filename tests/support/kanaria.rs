@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -133,6 +134,17 @@ impl Kanaria {
             bound: vec![("public".into(), public)],
             folder,
         }
+    }
+
+    /// Starts one that is given `socket` as systemd gives it, under `name`.
+    #[track_caller]
+    pub(crate) fn start_activated(folder: TempDir, socket: &TcpListener, name: &str) -> Self {
+        Self::adopt(spawn_activated(folder.path(), socket, name), folder)
+    }
+
+    /// Another process in the same folder that is given `socket`.
+    pub(crate) fn spawn_activated(&self, socket: &TcpListener, name: &str) -> Process {
+        Process(spawn_activated(self.folder.path(), socket, name))
     }
 
     /// The address of a listener.
@@ -367,20 +379,37 @@ pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Outcome {
 }
 
 fn spawn(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Child {
-    let log = fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(folder.join("stderr.log"))
-        .expect("the folder is ours");
     Command::new(env!("CARGO_BIN_EXE_kanaria"))
         .args(arguments)
         .current_dir(folder)
         .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(log)
+        .stderr(log_in(folder))
         .spawn()
         .expect("the binary is built")
+}
+
+/// The shell moves the socket to descriptor 3, where sd_listen_fds(3) has it, and tells whose it is.
+fn spawn_activated(folder: &Path, socket: &TcpListener, name: &str) -> Child {
+    let script = "exec 3<&0 </dev/null; export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=$1; exec \"$2\" run -c kanaria.toml";
+    let socket = OwnedFd::from(socket.try_clone().expect("a descriptor is free"));
+    Command::new("sh")
+        .args(["-c", script, "sh", name, env!("CARGO_BIN_EXE_kanaria")])
+        .current_dir(folder)
+        .stdin(socket)
+        .stdout(Stdio::piped())
+        .stderr(log_in(folder))
+        .spawn()
+        .expect("there is a shell")
+}
+
+fn log_in(folder: &Path) -> fs::File {
+    fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(folder.join("stderr.log"))
+        .expect("the folder is ours")
 }
 
 fn lines_of(child: &mut Child) -> Receiver<String> {
