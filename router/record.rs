@@ -203,6 +203,8 @@ pub enum Cause {
     VersionMismatch,
     /// A defect of ours.
     Internal,
+    /// Targets may read the path in several ways, which lead to different routes: 400.
+    AmbiguousPath,
     /// No route matched: 404.
     NoRoute,
     /// A rewrite made an address that cannot be sent: 500.
@@ -248,7 +250,7 @@ pub enum Blame {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::BadRequest,
         Self::BodyTooLarge,
         Self::BodyTimeout,
@@ -263,6 +265,7 @@ impl Cause {
         Self::UriTooLong,
         Self::VersionMismatch,
         Self::Internal,
+        Self::AmbiguousPath,
         Self::NoRoute,
         Self::RewriteFailed,
         Self::RedirectTooLong,
@@ -297,6 +300,7 @@ impl Cause {
             Self::VersionMismatch => "version_mismatch",
             Self::VersionNotSupported => "version_not_supported",
             Self::Internal => "internal",
+            Self::AmbiguousPath => "ambiguous_path",
             Self::NoRoute => "no_route",
             Self::RewriteFailed => "rewrite_failed",
             Self::RedirectTooLong => "redirect_too_long",
@@ -318,7 +322,8 @@ impl Cause {
     /// Whose fault it is.
     pub const fn blame(self) -> Blame {
         match self {
-            Self::BadRequest
+            Self::AmbiguousPath
+            | Self::BadRequest
             | Self::BodyTooLarge
             | Self::BodyTimeout
             | Self::ClientClosed
@@ -353,7 +358,7 @@ impl Cause {
     /// The status the client gets, or the code of the log alone.
     pub const fn status(self) -> u16 {
         match self {
-            Self::BadRequest => 400,
+            Self::AmbiguousPath | Self::BadRequest => 400,
             Self::BodyTooLarge => 413,
             Self::BodyTimeout | Self::HeaderTimeout => 408,
             Self::ClientClosed => 460,

@@ -105,6 +105,7 @@ pub(crate) fn record() -> Record {
         decision: Some(Decision {
             partition: PartitionId(1),
             route: Some(RouteId(0)),
+            ambiguous: false,
             choice: Some(choice(1, Reason::Weight, Some(123))),
         }),
         switched_from: None,
@@ -131,6 +132,7 @@ pub(crate) fn served(pool: u16, reason: Reason, bucket: u16) -> Record {
         decision: Some(Decision {
             partition: PartitionId(1),
             route: Some(RouteId(0)),
+            ambiguous: false,
             choice: Some(choice(pool, reason, Some(bucket))),
         }),
         ..record()

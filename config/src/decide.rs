@@ -18,6 +18,7 @@ use crate::ids::{FlagId, PoolId, RouteId};
 use crate::matching::Request;
 use crate::model::StickyMode;
 use crate::partition::{self, Room};
+use crate::path::Path;
 use crate::snapshot::{Route, Snapshot};
 use crate::split::Split;
 
@@ -42,19 +43,31 @@ pub(crate) fn decide(snapshot: &Snapshot, facts: &Facts<'_>) -> Decision {
     let host = partition::normalize(facts.host, &mut room);
     let structure = &*snapshot.structure;
     let partition = structure.partitions.of(facts, host);
+    let path = Path::read(facts.path);
     let request = Request {
         facts,
         host,
         partition,
+        path: path.usual(),
     };
-    let matches = |id: RouteId| snapshot.route(id).takes(&request);
-    let route = structure.index.first(&request, matches);
+    let taken = first(snapshot, &request);
+    let ambiguous = path
+        .others()
+        .any(|path| first(snapshot, &Request { path, ..request }) != taken);
+    let route = taken.filter(|_| !ambiguous);
     let choice = route.and_then(|id| choose(snapshot, snapshot.route(id), facts));
     Decision {
         partition,
         route,
+        ambiguous,
         choice,
     }
+}
+
+/// The first route that takes `request`.
+pub(crate) fn first(snapshot: &Snapshot, request: &Request<'_>) -> Option<RouteId> {
+    let matches = |id: RouteId| snapshot.route(id).takes(request);
+    snapshot.structure.index.first(request, matches)
 }
 
 /// The order of precedence. A flagged client gets its place too, so that it has one when the flag goes.

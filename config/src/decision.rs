@@ -9,6 +9,8 @@ pub struct Decision {
     pub partition: PartitionId,
     /// The first route that matched; `None` when no route did, which is answered 404.
     pub route: Option<RouteId>,
+    /// Targets may read the path in several ways, which lead to different routes: answered 400.
+    pub ambiguous: bool,
     /// The pool chosen in it; `None` when it answers by itself.
     pub choice: Option<Choice>,
 }

@@ -12,6 +12,7 @@ use crate::ids::{PoolId, RouteId};
 use crate::matching::Request;
 use crate::model::{self, StickyMode};
 use crate::partition::{self, Room};
+use crate::path::Path;
 use crate::snapshot::{Route, Snapshot};
 
 /// How many routes that did not match are told one by one.
@@ -29,7 +30,7 @@ pub struct Explanation {
 /// One step of a decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Step {
-    /// What was asked: `host`, `partition`, `route`, `answer`, `flag`, `id`, `bucket`, `weight`, `cap` or `rewrite`.
+    /// What was asked: `host`, `partition`, `path`, `route`, `answer`, `flag`, `id`, `bucket`, `weight`, `cap` or `rewrite`.
     pub name: &'static str,
     /// What was found.
     pub text: String,
@@ -40,7 +41,7 @@ pub struct Step {
 pub struct Outcome {
     /// The partition of the host.
     pub partition: String,
-    /// The route; none is answered 404.
+    /// The route; none is answered 404, or 400 when the path can be read in several ways.
     pub route: Option<String>,
     /// What the route answers by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,15 +65,22 @@ pub fn explain(snapshot: &Snapshot, facts: &Facts<'_>) -> Explanation {
     let mut room: Room = [0; _];
     let host = partition::normalize(facts.host, &mut room);
     let decision = decide::decide(snapshot, facts);
+    let path = Path::read(facts.path);
     let request = Request {
         facts,
         host,
         partition: decision.partition,
+        path: path.usual(),
     };
     let mut steps = Steps(Vec::new());
     steps.host(&request);
     steps.partition(snapshot, &request);
-    steps.routes(snapshot, &request, decision.route);
+    steps.path(&request);
+    if decision.ambiguous {
+        steps.readings(snapshot, &request, &path);
+    } else {
+        steps.routes(snapshot, &request, decision.route);
+    }
     if let Some(id) = decision.route {
         steps.action(snapshot, snapshot.route(id), facts, decision.choice);
     }
@@ -137,6 +145,40 @@ impl Steps {
             )
         };
         self.add("partition", text);
+    }
+
+    /// Told only where it is not compared as it came.
+    fn path(&mut self, request: &Request<'_>) {
+        let sent = request.facts.path;
+        if sent.as_bytes() != request.path {
+            let read = String::from_utf8_lossy(request.path);
+            let text = format!("the path `{}` is compared as `{}`", cut(sent), cut(&read));
+            self.add("path", text);
+        }
+    }
+
+    /// Why no route may take the request.
+    fn readings(&mut self, snapshot: &Snapshot, request: &Request<'_>, path: &Path<'_>) {
+        for read in [path.usual()].into_iter().chain(path.others()) {
+            let id = decide::first(
+                snapshot,
+                &Request {
+                    path: read,
+                    ..*request
+                },
+            );
+            let route = id.map_or_else(
+                || "no route".into(),
+                |id| format!("`{}`", snapshot.route(id).name),
+            );
+            let read = String::from_utf8_lossy(read);
+            self.add(
+                "path",
+                format!("read as `{}` it leads to {route}", cut(&read)),
+            );
+        }
+        let text = "targets may read the path in several ways, which lead to different routes: answered 400";
+        self.add("route", text);
     }
 
     fn routes(&mut self, snapshot: &Snapshot, request: &Request<'_>, taken: Option<RouteId>) {

@@ -36,6 +36,7 @@ pub mod flag;
 mod index;
 mod matching;
 mod partition;
+mod path;
 mod pattern;
 pub mod redirect;
 pub mod rewrite;

@@ -16,6 +16,8 @@ pub(crate) struct Request<'a> {
     pub(crate) facts: &'a Facts<'a>,
     /// The host, normalized.
     pub(crate) host: &'a str,
+    /// The path, in the reading that is compared.
+    pub(crate) path: &'a [u8],
     pub(crate) partition: PartitionId,
 }
 
@@ -53,7 +55,7 @@ impl Condition {
             Self::Listener(ids) => ids.contains(&facts.listener),
             Self::Method(methods) => methods.iter().any(|method| method == facts.method),
             Self::Partition(ids) => ids.contains(&request.partition),
-            Self::Path(values) => any(values, facts.path.as_bytes()),
+            Self::Path(values) => any(values, request.path),
             Self::Query(parameters) => any_parameter(parameters, facts.query.unwrap_or_default()),
             Self::SourceIp(networks) => contains(networks, facts.source_ip),
         }

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use regex::bytes::{Regex, RegexBuilder};
 
-use crate::model;
+use crate::{model, path};
 
 /// The longest text or expression an operator may write.
 pub(crate) const MAX_LENGTH: usize = 4_096;
@@ -63,6 +63,14 @@ impl Pattern {
         }
     }
 
+    /// A text that a path is compared with.
+    pub(crate) fn of_path(written: &model::Pattern) -> Result<Self, String> {
+        match written {
+            model::Pattern::Wildcard(text) => Wildcard::of_path(text).map(Self::Wildcard),
+            model::Pattern::Regex { .. } => Self::new(written, Case::Sensitive),
+        }
+    }
+
     pub(crate) fn matches(&self, value: &[u8]) -> bool {
         match self {
             Self::Regex(regex) => regex.is_match(&visible(value)),
@@ -77,6 +85,16 @@ impl Wildcard {
         check_text(text)?;
         let pieces = text.bytes().map(|byte| Piece::of(byte, case));
         Ok(Self::of(pieces.collect(), case))
+    }
+
+    /// A path, read as those of requests are; what is percent-encoded is no wildcard.
+    pub(crate) fn of_path(text: &str) -> Result<Self, String> {
+        check_text(text)?;
+        let pieces = path::bytes_of(text)?.into_iter().map(|byte| match byte {
+            (byte, true) => Piece::Byte(byte),
+            (byte, false) => Piece::of(byte, Case::Sensitive),
+        });
+        Ok(Self::of(pieces.collect(), Case::Sensitive))
     }
 
     /// `\*`, `\?` and `\\` are the characters themselves, as in an ALB's query conditions.

@@ -53,6 +53,9 @@ impl Exchange {
     }
 
     fn own_reply(&self, head: &RequestHeader) -> std::result::Result<Reply, Cause> {
+        if self.decision.is_some_and(|decision| decision.ambiguous) {
+            return Err(Cause::AmbiguousPath);
+        }
         let (route, arrival) = self
             .route()
             .zip(self.arrival.as_ref())

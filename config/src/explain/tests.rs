@@ -72,6 +72,34 @@ fn a_request_that_no_route_takes() {
 }
 
 #[test]
+fn a_path_that_is_compared_in_another_form_or_refused() {
+    let snapshot = snapshot(
+        "[[routes]]\nname = 'kept'\nmatch = { path = '/admin/*' }\nrespond = { status = 403 }\n[[routes]]\nname = 'web'\nstable = 'ec2'\n",
+    );
+    let told = |request| {
+        let explanation = explain(&snapshot, &Sent::read(request).facts());
+        let steps = explanation.steps.into_iter().skip(2);
+        steps.map(|step| step.text).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        told("GET a/x/%2e./admin/x")[..2],
+        [
+            "the path `/x/%2e./admin/x` is compared as `/admin/x`",
+            "`kept` matches: `path`"
+        ]
+    );
+    assert_eq!(
+        told("GET a/admin%2fx"),
+        [
+            "the path `/admin%2fx` is compared as `/admin%2Fx`",
+            "read as `/admin%2Fx` it leads to `web`",
+            "read as `/admin/x` it leads to `kept`",
+            "targets may read the path in several ways, which lead to different routes: answered 400",
+        ]
+    );
+}
+
+#[test]
 fn many_routes_are_not_told_one_by_one() {
     let routes = (0..30).map(|n| {
         format!("[[routes]]\nname = 'r{n}'\nmatch = {{ path = '/{n}' }}\nstable = 'ec2'\n")

@@ -18,6 +18,7 @@ fn first(snapshot: &Snapshot, sent: &Sent) -> (Option<RouteId>, Option<RouteId>,
         facts: &facts,
         host,
         partition: structure.partitions.of(&facts, host),
+        path: facts.path.as_bytes(),
     };
     let asked = std::cell::Cell::new(0);
     let indexed = structure.index.first(&request, |id| {

@@ -100,7 +100,7 @@ pub struct Match {
     pub listener: Option<Values<String>>,
     /// Hosts, in any case; without port and without a final dot.
     pub host: Option<Values<Pattern>>,
-    /// Paths, without the query; case matters.
+    /// Paths, without the query; case matters. They are compared as a target reads them: percent-decoded, `//` as `/`, without `.` and `..`.
     pub path: Option<Values<Pattern>>,
     /// Methods; case matters; no wildcards.
     pub method: Option<Values<String>>,

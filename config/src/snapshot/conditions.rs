@@ -139,7 +139,7 @@ fn request_path(written: &Match, path: &Trail<'_>, faults: &mut Faults) -> Optio
             {
                 return Err(format!("`{text}` matches no path; a path starts with `/`"));
             }
-            Pattern::new(pattern, Case::Sensitive)
+            Pattern::of_path(pattern)
         },
     );
     Some(Condition::Path(paths))

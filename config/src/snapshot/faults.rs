@@ -204,6 +204,21 @@ fn values_of_matches_can_match() {
         ),
         ("path = ['/', '']", "path[1]", empty),
         (
+            "path = '/a/../b'",
+            "path",
+            "`/a/../b` has a segment `.` or `..`; paths are compared without them",
+        ),
+        (
+            "path = '/a%2Fb'",
+            "path",
+            "`/a%2Fb` has an encoded separator; servers differ in what it separates, so no route tells it apart",
+        ),
+        (
+            "path = '/%0a'",
+            "path",
+            "`/%0a` has a control character, which is never compared",
+        ),
+        (
             "method = 'get'",
             "method",
             "`get` is not a method; allowed are A-Z, `-` and `_`, compared exactly",
