@@ -191,6 +191,7 @@ fn compile(criterion: &mut Criterion) {
         weights,
         owner: Owner::Live,
         state: Latch::Normal,
+        draining: Default::default(),
     };
     let live = Live {
         routes: (0..ROUTES)

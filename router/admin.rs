@@ -96,6 +96,7 @@ fn api() -> Router<Arc<Admin>> {
         .route("/routes/{name}/weights", put(changes::weights))
         .route("/routes/{name}/rollback", post(changes::rollback_one))
         .route("/routes/{name}/resume", post(changes::resume))
+        .route("/routes/{name}/drain", post(changes::drain))
         .route("/routes/{name}/reshuffle", post(changes::reshuffle))
         .route("/rollback", post(changes::rollback_all))
         .route("/restore", post(changes::restore))

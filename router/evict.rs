@@ -116,7 +116,10 @@ impl Evictions {
             .flatten()
             .flat_map(|split| &split.weights);
         let weighted = weights.filter(|(_, weight)| *weight > 0);
-        let names = weighted.map(|(id, _)| &snapshot.pool(*id).name);
+        // Who is pinned to a pool that drains may finish, WebSockets too.
+        let draining = snapshot.draining().iter().map(|(_, pool)| pool);
+        let kept = weighted.map(|(id, _)| id).chain(draining);
+        let names = kept.map(|id| &snapshot.pool(*id).name);
         let pools = names.filter_map(|name| Some((Arc::clone(name), self.pools.pool(name)?)));
         pools.collect()
     }

@@ -54,6 +54,8 @@ pub enum Kind {
     Checkpoint,
     /// Targets were taken out of a pool.
     Deregister,
+    /// A pool gets no new clients.
+    Drain,
     /// Targets were added to a pool.
     Register,
     /// The file was read again.
@@ -78,6 +80,7 @@ impl Kind {
         match self {
             Self::Checkpoint => "checkpoint",
             Self::Deregister => "deregister",
+            Self::Drain => "drain",
             Self::Register => "register",
             Self::Reload => "reload",
             Self::Reshuffle => "reshuffle",

@@ -2,15 +2,32 @@
 
 use config::id;
 use config::model::{SameSite, Sticky};
+use config::pin::Pinning;
 
 /// The `Set-Cookie` line for a client's new id.
 ///
 /// No Domain attribute, ever: a cookie of a whole domain outlives its setter (field case GREE-23).
 pub fn set_cookie(sticky: &Sticky, id: [u8; 16], secure: bool) -> String {
+    let value: String = id::encode(&id).map(char::from).iter().collect();
+    line(
+        sticky,
+        &sticky.cookie,
+        &value,
+        sticky.max_age.0.as_secs(),
+        secure,
+    )
+}
+
+/// The `Set-Cookie` line for a client's pin, whose value is `value`.
+pub fn set_pin(sticky: &Sticky, pinning: &Pinning, value: &str, secure: bool) -> String {
+    line(sticky, &pinning.cookie, value, pinning.lasts, secure)
+}
+
+fn line(sticky: &Sticky, name: &str, value: &str, max_age: u64, secure: bool) -> String {
     let mut line = String::with_capacity(128);
-    line.push_str(&sticky.cookie);
+    line.push_str(name);
     line.push('=');
-    line.extend(id::encode(&id).map(char::from));
+    line.push_str(value);
     line.push_str("; Path=/; HttpOnly; SameSite=");
     line.push_str(match sticky.same_site {
         SameSite::Lax => "Lax",
@@ -18,7 +35,7 @@ pub fn set_cookie(sticky: &Sticky, id: [u8; 16], secure: bool) -> String {
         SameSite::Strict => "Strict",
     });
     line.push_str("; Max-Age=");
-    line.push_str(&sticky.max_age.0.as_secs().to_string());
+    line.push_str(&max_age.to_string());
     if secure || sticky.same_site == SameSite::None {
         line.push_str("; Secure");
     }

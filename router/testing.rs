@@ -61,6 +61,7 @@ pub(crate) fn snapshot(structure: &Arc<Structure>, revision: u64, canary: u32) -
         weights,
         owner: Owner::Live,
         state: Latch::Normal,
+        draining: Default::default(),
     };
     let live = Live {
         revision,
@@ -123,6 +124,7 @@ pub(crate) fn choice(pool: u16, reason: Reason, bucket: Option<u16>) -> Choice {
         bucket,
         sticky: Sticky::Hit,
         new_id: None,
+        new_pin: false,
     }
 }
 

@@ -16,6 +16,8 @@ mod action;
 mod conformance;
 // Who stays where: the cookie, clients with jars, keys.
 mod sticky;
+// Clients that must not change their pool: pins, holds, a pool that drains.
+mod pin;
 // What a target sees of a request and a client of an answer.
 mod headers;
 // Bodies and messages: streaming, chunks, HEAD, 1xx, connections that die.

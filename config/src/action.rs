@@ -7,6 +7,7 @@ use http::HeaderValue;
 use crate::decide::Key;
 use crate::flag::Flag;
 use crate::ids::{CohortId, PoolId};
+use crate::pin::Pinning;
 use crate::redirect::Redirect;
 use crate::rewrite::Rewrite;
 use crate::split::Split;
@@ -36,7 +37,9 @@ pub struct Forward {
     /// The file's weights.
     pub initial: Split,
     /// Another address for targets.
-    pub rewrite: Option<Rewrite>,
+    pub rewrite: Option<Box<Rewrite>>,
+    /// How its clients are kept on the pool they were on, beyond their bucket.
+    pub pinning: Option<Box<Pinning>>,
     pub(crate) keys: Vec<Key>,
 }
 

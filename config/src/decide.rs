@@ -36,6 +36,8 @@ struct Standing {
     bucket: Option<u16>,
     sticky: Sticky,
     new_id: Option<[u8; 16]>,
+    /// It has a cookie of ours, or gets one.
+    is_pinnable: bool,
 }
 
 pub(crate) fn decide(snapshot: &Snapshot, facts: &Facts<'_>) -> Decision {
@@ -78,8 +80,19 @@ fn choose(snapshot: &Snapshot, route: &Route, facts: &Facts<'_>) -> Option<Choic
     let split = snapshot.split(route.id)?;
     let key = snapshot.bucket_key(forward.cohort);
     let standing = stand(route, forward, split, key, facts);
-    let (reason, pool, flag) =
-        by_flag(forward, facts).unwrap_or_else(|| by_weight(split, standing));
+    let flagged = by_flag(forward, facts);
+    // Only a route of one pool has clients without a bucket, and there every bucket is the same.
+    let weighed = split.pool_of(standing.bucket.unwrap_or(0));
+    let pinning = forward.pinning.as_ref();
+    let pinning = pinning.filter(|_| flagged.is_none() && standing.is_pinnable);
+    let verdict = pinning.map(|pinning| {
+        let pin = snapshot.pin_of(forward, facts);
+        pinning.judge(pin, weighed, split, |pool| snapshot.drains(route.id, pool))
+    });
+    let kept = verdict.and_then(|verdict| verdict.kept);
+    let (reason, pool, flag) = flagged
+        .or_else(|| Some((Reason::Pin, kept?, None)))
+        .unwrap_or((Reason::Weight, weighed, None));
     Some(Choice {
         pool,
         reason,
@@ -87,18 +100,13 @@ fn choose(snapshot: &Snapshot, route: &Route, facts: &Facts<'_>) -> Option<Choic
         bucket: standing.bucket,
         sticky: standing.sticky,
         new_id: standing.new_id,
+        new_pin: verdict.is_some_and(|verdict| verdict.renewed),
     })
 }
 
 fn by_flag(forward: &Forward, facts: &Facts<'_>) -> Option<(Reason, PoolId, Option<FlagId>)> {
     let (id, flag) = flag::first(&forward.flags, facts)?;
     Some((Reason::Flag, flag.pool, Some(id)))
-}
-
-/// Only a route of one pool has clients without a bucket, and there every bucket is the same.
-fn by_weight(split: &Split, standing: Standing) -> (Reason, PoolId, Option<FlagId>) {
-    let pool = split.pool_of(standing.bucket.unwrap_or(0));
-    (Reason::Weight, pool, None)
 }
 
 /// The id of a client: in our cookie, else in a key of the route, else fresh. Who is known by a key gets no cookie:
@@ -115,11 +123,13 @@ fn stand(
         return afresh(route.id, forward, split, key, facts);
     }
     let claim = id::claim(facts.fields, &settings.cookie);
-    let known = match claim {
-        Claim::Valid(id) => Some(key.place(&id)),
-        Claim::Absent | Claim::Invalid => by_key(&forward.keys, key, facts),
-    };
-    if let Some(place) = known {
+    if let Claim::Valid(id) = claim {
+        return Standing {
+            is_pinnable: true,
+            ..Standing::known(key.place(&id))
+        };
+    }
+    if let Some(place) = by_key(&forward.keys, key, facts) {
         return Standing::known(place);
     }
     if !forward.divides() {
@@ -134,6 +144,7 @@ fn stand(
         bucket: Some(key.place(&id).bucket()),
         sticky,
         new_id: Some(id),
+        is_pinnable: true,
     }
 }
 
@@ -204,6 +215,7 @@ impl Standing {
         bucket: None,
         sticky: Sticky::None,
         new_id: None,
+        is_pinnable: false,
     };
 
     const fn known(place: Place) -> Self {
@@ -211,6 +223,7 @@ impl Standing {
             bucket: Some(place.bucket()),
             sticky: Sticky::Hit,
             new_id: None,
+            is_pinnable: false,
         }
     }
 }

@@ -30,6 +30,8 @@ pub struct Choice {
     pub sticky: Sticky,
     /// The id to give the client in a cookie; `None` when it keeps the one it has or must not get one.
     pub new_id: Option<[u8; 16]>,
+    /// The client is given a pin to the pool.
+    pub new_pin: bool,
 }
 
 /// Why a pool was chosen, in the order in which they are asked; the last two come from the state of the pools.
@@ -37,6 +39,8 @@ pub struct Choice {
 pub enum Reason {
     /// A flag of the route matched.
     Flag,
+    /// A pin of the client: mode `pin`, or a hold.
+    Pin,
     /// The client's bucket against the weights.
     Weight,
     /// The chosen canary had as much as it may have: stable served, not charged to the canary.
@@ -50,6 +54,7 @@ impl Reason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Flag => "flag",
+            Self::Pin => "pin",
             Self::Weight => "weight",
             Self::Cap => "cap",
             Self::Failover => "failover",

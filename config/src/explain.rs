@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::action::Forward;
 use crate::decide::{self, Key};
-use crate::decision::{Choice, Decision, Sticky};
+use crate::decision::{Choice, Decision, Reason, Sticky};
 use crate::facts::Facts;
 use crate::ids::{PoolId, RouteId};
 use crate::matching::Request;
@@ -30,7 +30,7 @@ pub struct Explanation {
 /// One step of a decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Step {
-    /// What was asked: `host`, `partition`, `path`, `route`, `answer`, `flag`, `id`, `bucket`, `weight`, `cap` or `rewrite`.
+    /// What was asked: `host`, `partition`, `path`, `route`, `answer`, `flag`, `id`, `bucket`, `pin`, `weight`, `cap` or `rewrite`.
     pub name: &'static str,
     /// What was found.
     pub text: String,
@@ -228,6 +228,7 @@ impl Steps {
             self.flags(snapshot, forward, facts);
             self.id(route, forward, facts, choice);
             self.bucket(snapshot, forward, choice);
+            self.pin(snapshot, route, forward, choice);
             self.weight(snapshot, route, forward, choice);
             self.cap(snapshot, route, forward, choice);
             self.rewrite(forward, facts);
@@ -286,6 +287,22 @@ impl Steps {
         self.add("bucket", text);
     }
 
+    fn pin(&mut self, snapshot: &Snapshot, route: &Route, forward: &Forward, choice: &Choice) {
+        let Some(pinning) = &forward.pinning else {
+            return;
+        };
+        let (pool, cookie) = (&snapshot.pool(choice.pool).name, &pinning.cookie);
+        let text = match (choice.reason, choice.new_pin) {
+            (Reason::Pin, _) if snapshot.drains(route.id, choice.pool) => {
+                format!("pinned to `{pool}` by `{cookie}`: it drains, and keeps whom it has")
+            }
+            (Reason::Pin, _) => format!("kept on `{pool}` by `{cookie}`"),
+            (_, true) => format!("no pin in `{cookie}` counts; the client gets one to `{pool}`"),
+            (_, false) => "no pin is asked for".into(),
+        };
+        self.add("pin", text);
+    }
+
     fn rewrite(&mut self, forward: &Forward, facts: &Facts<'_>) {
         let Some(rewrite) = &forward.rewrite else {
             return;
@@ -329,6 +346,9 @@ impl Steps {
         let by_weight = name(split.pool_of(choice.bucket.unwrap_or(0)));
         text.push_str(&match choice.flag {
             Some(_) => format!("; without the flag the client would go to `{by_weight}`"),
+            None if choice.reason == Reason::Pin => {
+                format!("; without the pin the client would go to `{by_weight}`")
+            }
             None => format!("; the client goes to `{by_weight}`"),
         });
         self.add("weight", text);

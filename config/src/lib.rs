@@ -24,6 +24,7 @@ pub mod units;
 pub mod action;
 pub mod bucket;
 pub mod ids;
+pub mod sign;
 pub mod snapshot;
 pub mod split;
 
@@ -38,6 +39,7 @@ mod matching;
 mod partition;
 mod path;
 mod pattern;
+pub mod pin;
 pub mod redirect;
 pub mod rewrite;
 

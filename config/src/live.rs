@@ -14,11 +14,11 @@ mod routes;
 mod share;
 mod targets;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-pub use command::{Bounds, freeze, reshuffle, restore, resume, rollback, set_weights};
+pub use command::{Bounds, drain, freeze, reshuffle, restore, resume, rollback, set_weights};
 pub use delta::{Delta, Edit, TargetEdit};
 pub use refusal::{Complaint, Refusal};
 pub use registration::{
@@ -57,6 +57,9 @@ pub struct LiveRoute {
     pub owner: Owner,
     /// Whether raising a canary is latched.
     pub state: Latch,
+    /// Pools without a weight whose pinned clients may finish.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub draining: BTreeSet<String>,
 }
 
 /// Who set the live weights of a route.

@@ -3,6 +3,7 @@
 mod actions;
 mod conditions;
 mod names;
+mod pins;
 mod routes;
 mod rules;
 mod structure;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 
 use crate::action::{Action, Forward};
-use crate::bucket::{BucketKey, Master, Secret};
+use crate::bucket::{BucketKey, Secret};
 use crate::cookie::rules::Rules;
 use crate::decide;
 use crate::decision::Decision;
@@ -29,6 +30,7 @@ use crate::matching::{Condition, Request};
 use crate::model;
 use crate::partition::{self, Partitions, Room};
 use crate::problem::{Fault, Trail};
+use crate::sign::Secrets;
 use crate::split::{Split, SplitError};
 
 /// One revision of the live state: the structure of the file and the live weights.
@@ -42,7 +44,9 @@ pub struct Snapshot {
     pub splits: Vec<Option<Split>>,
     /// By `CohortId`.
     keys: Vec<BucketKey>,
-    master: Master,
+    secrets: Secrets,
+    /// Pools without a weight whose pinned clients may finish.
+    draining: Vec<(RouteId, PoolId)>,
 }
 
 /// What the file says, resolved.
@@ -135,12 +139,12 @@ impl Snapshot {
     /// The meaning of `structure` under the live state `live`. A route that the live state does not know has the
     /// file's weights; what it knows beyond the file is left alone.
     pub fn compile(structure: Arc<Structure>, live: &Live, secret: &Secret) -> Result<Self, Fault> {
-        Self::build(structure, live, secret.master())
+        Self::build(structure, live, Secrets::of(secret))
     }
 
     /// The same structure under another live state.
     pub fn with_live(&self, live: &Live) -> Result<Self, Fault> {
-        Self::build(Arc::clone(&self.structure), live, self.master)
+        Self::build(Arc::clone(&self.structure), live, self.secrets)
     }
 
     /// Where a request goes, and why. Total: every request gets an answer, and equal facts the same.
@@ -195,7 +199,7 @@ impl Snapshot {
         &self.structure.partitions.header
     }
 
-    fn build(structure: Arc<Structure>, live: &Live, master: Master) -> Result<Self, Fault> {
+    fn build(structure: Arc<Structure>, live: &Live, secrets: Secrets) -> Result<Self, Fault> {
         let splits = structure.routes.iter().map(|route| {
             match (route.forward(), live.routes.get(&*route.name)) {
                 (None, _) => Ok(None),
@@ -209,13 +213,14 @@ impl Snapshot {
         let splits = splits.collect::<Result<_, _>>()?;
         let keys = structure.cohorts.iter().map(|cohort| {
             let epoch = live.epochs.get(&**cohort).copied().unwrap_or(0);
-            master.key(cohort, epoch)
+            secrets.master.key(cohort, epoch)
         });
         Ok(Self {
             revision: live.revision,
             splits,
             keys: keys.collect(),
-            master,
+            secrets,
+            draining: structure.draining(live),
             structure,
         })
     }

@@ -59,6 +59,7 @@ pub(crate) fn live(route: &str, weights: &[(&str, u32)]) -> Live {
         weights,
         owner: Owner::Live,
         state: Latch::Normal,
+        draining: Default::default(),
     };
     Live {
         revision: 7,

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::body::{self, Fields, SMALL, Terms};
 use super::guard::Caller;
-use super::openapi::{ForceBody, IfMatch, ReasonBody, RestoreBody, WeightsBody};
+use super::openapi::{DrainBody, ForceBody, IfMatch, ReasonBody, RestoreBody, WeightsBody};
 use super::{Admin, Problem, Shared, tagged};
 use crate::control::{Action, Done, Order, Shift};
 
@@ -217,6 +217,31 @@ pub(super) async fn resume(
     caller.may(Role::Operator)?;
     let ((), terms) = asked(request, |_| ()).await?;
     carry_out(&admin, caller, terms, Action::Resume { route }).await
+}
+
+/// Gives a pool of a route in mode `pin` no new clients; who is pinned to it may finish.
+#[utoipa::path(post, path = "/api/v1/routes/{name}/drain", tag = "changes",
+    params(("name" = String, Path, description = "The route"), IfMatch), request_body = DrainBody,
+    responses((status = 200, body = Changed), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn drain(
+    State(admin): Shared,
+    caller: Caller,
+    Name(route): Name,
+    request: Request,
+) -> Result<Response, Problem> {
+    caller.may(Role::Operator)?;
+    let ((pool, bounds), terms) = asked(request, |fields| {
+        let pool = fields.text("pool", 256);
+        (fields.needed("pool", pool), bounds(fields))
+    })
+    .await?;
+    let pool = pool.ok_or_else(|| Problem::malformed("pool is missing"))?;
+    let action = Action::Drain {
+        route,
+        pool,
+        bounds,
+    };
+    carry_out(&admin, caller, terms, action).await
 }
 
 /// Gives every user of the route's cohort another place.

@@ -31,6 +31,7 @@ use super::{Problem, changes, events, explain, page, targets, views};
         changes::rollback_all,
         changes::rollback_one,
         changes::resume,
+        changes::drain,
         changes::reshuffle,
         changes::restore,
         changes::reload,
@@ -118,6 +119,23 @@ pub(super) struct DeregisterBody {
     /// Only say what would happen.
     dry_run: Option<bool>,
     /// Also the last target of the pool.
+    force: Option<bool>,
+}
+
+/// A pool to drain.
+#[derive(utoipa::ToSchema)]
+#[expect(
+    dead_code,
+    reason = "describes a body in the OpenAPI document; `body` reads it"
+)]
+pub(super) struct DrainBody {
+    /// The pool.
+    pool: String,
+    /// Why, for the journal.
+    reason: Option<String>,
+    /// Only say what would happen.
+    dry_run: Option<bool>,
+    /// Override a mark and `max_step`.
     force: Option<bool>,
 }
 

@@ -204,6 +204,7 @@ fn refused(refusal: &Refusal) -> Problem {
         | Refusal::UnknownPool { .. }
         | Refusal::UnknownTargets { .. } => (StatusCode::NOT_FOUND, "not-found", "not found"),
         Refusal::NoPools { .. }
+        | Refusal::NoPins { .. }
         | Refusal::Pools { .. }
         | Refusal::Heavy { .. }
         | Refusal::NoBucket { .. }
@@ -217,6 +218,9 @@ fn refused(refusal: &Refusal) -> Problem {
             "last-target",
             "the pool would be empty",
         ),
+        Refusal::NothingToDrain { .. } => {
+            (StatusCode::CONFLICT, "nothing-to-drain", "nothing to drain")
+        }
         Refusal::AllZero => (StatusCode::CONFLICT, "all-zero", "nothing would be served"),
         Refusal::Latched { .. } => (StatusCode::CONFLICT, "latched", "the route is latched"),
         Refusal::Step { .. } => (StatusCode::CONFLICT, "max-step", "the step is too large"),

@@ -66,6 +66,9 @@ pub(super) struct RouteView {
     owner: &'static str,
     /// `normal`, `rolled_back` or `frozen`.
     pub(super) state: &'static str,
+    /// Pools without a weight whose pinned clients may finish.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    draining: Vec<String>,
     /// The schedule of its weights; none.
     #[schema(value_type = Option<Object>)]
     ramp: Option<Value>,
@@ -285,6 +288,7 @@ fn answering(route: &Route, answer: String) -> RouteView {
         weights: Map::new(),
         owner: live::Owner::File.as_str(),
         state: live::Latch::Normal.as_str(),
+        draining: Vec::new(),
         ramp: None,
         guard: None,
         cap: None,
@@ -313,6 +317,7 @@ fn forwarding(admin: &Admin, standing: &Standing, route: &model::Route) -> Optio
             .collect(),
         owner: live.owner.as_str(),
         state: live.state.as_str(),
+        draining: live.draining.iter().cloned().collect(),
         ramp: None,
         guard: None,
         share: shares(admin, route, live),

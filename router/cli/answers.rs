@@ -32,6 +32,7 @@ pub(super) struct Route {
     pub(super) stable: Option<String>,
     pub(super) weights: Weights,
     pub(super) owner: String,
+    pub(super) draining: Vec<String>,
     pub(super) state: String,
     pub(super) share: Share,
     pub(super) cap: Option<Cap>,

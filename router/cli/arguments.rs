@@ -110,6 +110,19 @@ pub enum Verb {
         #[command(flatten)]
         change: Change,
     },
+    /// Give a pool of a route in mode `pin` no new clients, and let those that are pinned to it finish.
+    Drain {
+        /// The route.
+        route: String,
+        /// The pool.
+        pool: String,
+        /// Also when that raises a canary of a route that was rolled back, or by more than `max_step`.
+        #[arg(long)]
+        force: bool,
+        /// How.
+        #[command(flatten)]
+        change: Change,
+    },
     /// What was changed, newest first.
     #[command(args_conflicts_with_subcommands = true)]
     History {

@@ -73,6 +73,12 @@ pub fn execute(arguments: Arguments, program: &Program, surroundings: &Surroundi
         Verb::Weights(weights) => self::weights(weights),
         Verb::Rollback { route, change } => rollback(route, change),
         Verb::Resume { route, change } => on_route(&route, "resume", change, Show::Resumed),
+        Verb::Drain {
+            route,
+            pool,
+            force,
+            change,
+        } => forced(drain(&route, pool, change), force),
         Verb::History { limit, verb: None } => history(limit),
         Verb::Restore {
             revision,
@@ -166,6 +172,15 @@ fn rollback(route: Option<String>, change: Change) -> Question {
             let path = "/api/v1/rollback".into();
             changing(Method::POST, path, Map::new(), change, Show::Rollback)
         }
+    }
+}
+
+fn drain(route: &str, pool: String, change: Change) -> Question {
+    let path = format!("/api/v1/routes/{}/drain", segment(route));
+    let body = Map::from_iter([("pool".to_owned(), pool.into())]);
+    Question {
+        about: Some(route.to_owned()),
+        ..changing(Method::POST, path, body, change, Show::Weights)
     }
 }
 

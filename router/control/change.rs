@@ -36,6 +36,11 @@ pub(super) fn worked_out(
             targets,
             *bounds,
         )?,
+        Action::Drain {
+            route,
+            pool,
+            bounds,
+        } => live::drain(before, &routes, route, pool, *bounds)?,
         Action::Register { pool, targets } => {
             live::register(before, &targets::known(standing, house, pool)?, targets)?
         }

@@ -36,6 +36,15 @@ pub enum Action {
         /// Whether the pool may be left without a target.
         bounds: Bounds,
     },
+    /// Give a pool no new clients.
+    Drain {
+        /// The route.
+        route: String,
+        /// The pool.
+        pool: String,
+        /// Whether marks and `max_step` prevent it.
+        bounds: Bounds,
+    },
     /// Add targets to a pool.
     Register {
         /// The pool.
@@ -84,6 +93,7 @@ impl Action {
     pub(super) const fn kind(&self) -> Kind {
         match self {
             Self::Deregister { .. } => Kind::Deregister,
+            Self::Drain { .. } => Kind::Drain,
             Self::Register { .. } => Kind::Register,
             Self::Reload => Kind::Reload,
             Self::Reshuffle { .. } => Kind::Reshuffle,
@@ -97,7 +107,8 @@ impl Action {
     /// The one route it is about.
     pub(super) fn route(&self) -> Option<&str> {
         match self {
-            Self::Reshuffle { route, .. }
+            Self::Drain { route, .. }
+            | Self::Reshuffle { route, .. }
             | Self::Resume { route }
             | Self::Weights { route, .. } => Some(route),
             Self::Rollback { route } => route.as_deref(),

@@ -18,6 +18,7 @@ fn change(live: &Live, ecs: u32) -> (Entry, Live) {
         weights,
         owner: Owner::Live,
         state: Latch::Normal,
+        draining: Default::default(),
     };
     after.routes.insert("blogs".into(), route);
     let entry = Entry {

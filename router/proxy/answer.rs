@@ -2,7 +2,9 @@
 
 use std::time::SystemTime;
 
+use config::decision::Choice;
 use config::redirect::Asked;
+use config::snapshot::Route;
 use http::{Method, StatusCode, header};
 use pingora_error::Result;
 use pingora_http::{RequestHeader, ResponseHeader};
@@ -122,15 +124,13 @@ impl Exchange {
             return Ok(());
         };
         let snapshot = self.hold.snapshot();
-        if let Some(id) = choice.new_id
+        if (choice.new_id.is_some() || choice.new_pin)
             && (route.settings.sticky.on_cacheable || !is_shared(response))
         {
-            let secure = self.arrival.as_ref().is_some_and(|arrival| arrival.secure);
             // Appended: the application's own Set-Cookie lines stay.
-            response.append_header(
-                "Set-Cookie",
-                stamp::set_cookie(&route.settings.sticky, id, secure),
-            )?;
+            for line in self.cookies(route, choice) {
+                response.append_header("Set-Cookie", line)?;
+            }
         }
         let flag = choice
             .flag
@@ -146,6 +146,24 @@ impl Exchange {
             response.insert_header("kanaria-decision", value)?;
         }
         Ok(())
+    }
+
+    /// Our cookies for the client: its id, its pin.
+    fn cookies(&self, route: &Route, choice: &Choice) -> impl Iterator<Item = String> {
+        let arrival = self.arrival.as_ref();
+        let secure = arrival.is_some_and(|arrival| arrival.secure);
+        let sticky = &route.settings.sticky;
+        let id = choice
+            .new_id
+            .map(|id| stamp::set_cookie(sticky, id, secure));
+        let forward = route.forward().filter(|_| choice.new_pin);
+        let pin = forward.zip(arrival).and_then(|(forward, arrival)| {
+            let snapshot = self.hold.snapshot();
+            let value = snapshot.pin_value(forward, choice.pool, arrival.now);
+            let pinning = forward.pinning.as_ref()?;
+            Some(stamp::set_pin(sticky, pinning, &value, secure))
+        });
+        id.into_iter().chain(pin)
     }
 
     /// From here on the connection is the client's and the target's; only silence in both directions ends it.

@@ -129,7 +129,13 @@ impl Exchange {
             return Ok(());
         };
         let name = route.settings.sticky.cookie.as_str();
-        change_cookies(headers, |line| config::cookie::without(line, name))
+        change_cookies(headers, |line| config::cookie::without(line, name))?;
+        match route.forward().and_then(|forward| forward.pinning.as_ref()) {
+            Some(pinning) => change_cookies(headers, |line| {
+                config::cookie::without(line, &pinning.cookie)
+            }),
+            None => Ok(()),
+        }
     }
 }
 

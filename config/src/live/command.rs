@@ -1,11 +1,13 @@
 //! Changes that an operator asks for, one function each.
 
+use std::collections::BTreeSet;
+
 use super::routes::canaries;
 use super::share::{divisible, raise};
 use super::{
     Change, Latch, Live, LiveRoute, Owner, Refusal, Routes, Share, Weights, block, stable_only,
 };
-use crate::model;
+use crate::model::{self, StickyMode};
 
 /// Whether marks and `max_step` bind a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,16 +30,69 @@ pub fn set_weights(
     same_pools(route, weights)?;
     divisible(route, weights)?;
     allowed(route, current, weights, bounds)?;
-    if *weights == current.weights {
+    if *weights == current.weights && current.draining.is_empty() {
         let note = format!("route `{name}` has these weights already");
         return Ok(Change::from(live, live.clone()).noting(note));
     }
     let next = LiveRoute {
         weights: weights.clone(),
         owner: Owner::Live,
+        draining: BTreeSet::new(),
         ..current.clone()
     };
     Ok(Change::from(live, with(live, name, next)))
+}
+
+/// Gives `pool` no new clients: its weight becomes 0, and whom a pin keeps there may finish. Any other change of the
+/// route's weights ends that.
+pub fn drain(
+    live: &Live,
+    routes: &Routes<'_>,
+    name: &str,
+    pool: &str,
+    bounds: Bounds,
+) -> Result<Change, Refusal> {
+    let (route, current) = find(live, routes, name)?;
+    if current.draining.contains(pool) {
+        let note = format!("pool `{pool}` drains already");
+        return Ok(Change::from(live, live.clone()).noting(note));
+    }
+    drainable(route, current, pool)?;
+    let mut weights = current.weights.clone();
+    weights.insert(pool.to_owned(), 0);
+    divisible(route, &weights)?;
+    allowed(route, current, &weights, bounds)?;
+    let mut draining = current.draining.clone();
+    draining.insert(pool.to_owned());
+    let next = LiveRoute {
+        weights,
+        owner: Owner::Live,
+        draining,
+        ..current.clone()
+    };
+    let note = format!(
+        "pool `{pool}` gets no new clients; who is pinned to it keeps it for up to {}, or until the weights of `{name}` are changed or rolled back",
+        route.sticky.pin_for
+    );
+    Ok(Change::from(live, with(live, name, next)).noting(note))
+}
+
+fn drainable(route: &model::Route, current: &LiveRoute, pool: &str) -> Result<(), Refusal> {
+    if route.sticky.mode != StickyMode::Pin {
+        let route = route.name.clone();
+        return Err(Refusal::NoPins { route });
+    }
+    match current.weights.get(pool) {
+        None => Err(Refusal::UnknownPool {
+            pool: pool.to_owned(),
+            known: block(route).into_keys().collect(),
+        }),
+        Some(0) => Err(Refusal::NothingToDrain {
+            route: route.name.clone(),
+            pool: pool.to_owned(),
+        }),
+        Some(_) => Ok(()),
+    }
 }
 
 /// Gives every route, or the one named, to its stable pool, and latches it. Doing it twice changes nothing more.
@@ -71,6 +126,7 @@ fn take_back(live: &mut Live, route: Option<&model::Route>) {
         current.weights = stable_only(route);
         current.owner = Owner::Live;
     }
+    current.draining.clear();
     current.state = Latch::RolledBack;
 }
 
@@ -178,11 +234,13 @@ pub fn restore(
 }
 
 fn brought_back(current: &LiveRoute, then: &LiveRoute) -> LiveRoute {
-    if current.weights == then.weights && !then.state.holds() {
+    let same = current.weights == then.weights && current.draining == then.draining;
+    if same && !then.state.holds() {
         return current.clone();
     }
     LiveRoute {
         weights: then.weights.clone(),
+        draining: then.draining.clone(),
         block: current.block.clone(),
         owner: if current.weights == then.weights {
             current.owner

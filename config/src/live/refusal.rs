@@ -45,6 +45,22 @@ pub enum Refusal {
         /// The pool.
         pool: String,
     },
+    /// Only pinned clients can finish on a pool without a weight.
+    #[error(
+        "route `{route}` pins nobody, so nobody could finish; set the weight to 0, or give it `sticky.mode = \"pin\"`"
+    )]
+    NoPins {
+        /// The route.
+        route: String,
+    },
+    /// The pool has no clients left.
+    #[error("pool `{pool}` has no weight in route `{route}`: it has no clients that could finish")]
+    NothingToDrain {
+        /// The route.
+        route: String,
+        /// The pool.
+        pool: String,
+    },
     /// A route that answers by itself has nothing to change.
     #[error("route `{route}` has no pools: it answers by itself, and the file says what")]
     NoPools {
@@ -149,7 +165,10 @@ impl Refusal {
     /// The keys the refusal is about, one by one.
     pub fn complaints(&self) -> Vec<Complaint> {
         match self {
-            Self::UnknownRoute { .. } | Self::UnknownPool { .. } | Self::NoPools { .. } => {
+            Self::UnknownRoute { .. }
+            | Self::UnknownPool { .. }
+            | Self::NoPools { .. }
+            | Self::NoPins { .. } => {
                 vec![self.about("name")]
             }
             Self::Twice { targets } => Complaint::of_targets(targets, "is given twice"),
@@ -171,6 +190,7 @@ impl Refusal {
             | Self::NoBucket { pool, .. }
             | Self::Latched { pool, .. }
             | Self::Step { pool, .. } => vec![self.about(&format!("weights.{pool}"))],
+            Self::NothingToDrain { .. } => vec![self.about("pool")],
             Self::AllZero => vec![self.about("weights")],
             Self::Occupied { .. } | Self::LastTarget { .. } => vec![self.about("force")],
             Self::NothingToRestore { .. } => vec![self.about("revision")],

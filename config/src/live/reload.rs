@@ -2,7 +2,7 @@
 //!
 //! A repeated block leaves the live weights alone; a changed one wins, unless a mark or `max_step` holds it back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::routes::{as_written, held_back};
 use super::share::{Raise, divisible, raise};
@@ -81,8 +81,12 @@ fn follow(
     notes: &mut Vec<String>,
 ) -> LiveRoute {
     let wanted = block(route);
+    let weights = fit(route, &current.weights);
+    let mut draining = current.draining.clone();
+    draining.retain(|pool| weights.get(pool) == Some(&0));
     let kept = LiveRoute {
-        weights: fit(route, &current.weights),
+        weights,
+        draining,
         ..current.clone()
     };
     if wanted == current.block {
@@ -103,6 +107,7 @@ fn follow(
         block: wanted,
         owner: Owner::File,
         state: current.state,
+        draining: BTreeSet::new(),
     }
 }
 

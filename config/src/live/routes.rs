@@ -1,5 +1,7 @@
 //! What the rules of the live state need to know of a file: its routes by name, and their blocks.
 
+use std::collections::BTreeSet;
+
 use super::{Latch, LiveRoute, Owner, Weights};
 use crate::model;
 use crate::snapshot::Structure;
@@ -93,6 +95,7 @@ pub(super) fn as_written(route: &model::Route) -> LiveRoute {
         block: block(route),
         owner: Owner::File,
         state: Latch::Normal,
+        draining: BTreeSet::new(),
     }
 }
 
@@ -108,5 +111,6 @@ pub(super) fn held_back(route: &model::Route) -> LiveRoute {
         } else {
             Latch::Normal
         },
+        draining: BTreeSet::new(),
     }
 }

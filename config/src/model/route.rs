@@ -150,8 +150,15 @@ pub enum Failover {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sticky {
-    /// `bucket`: a cookie with a random id; `off`: every request is placed afresh.
+    /// `bucket`: a cookie with a random id; `pin`: a second, signed cookie keeps a client on its pool for `pin_for`;
+    /// `off`: every request is placed afresh.
     pub mode: StickyMode,
+    /// Mode `bucket`: a client seen on a pool within this time keeps it when another pool is given more, for forms and CSRF
+    /// tokens; at most half as long again. It never delays a way back, and weight 0 ends it. 0 means no hold.
+    pub hold_up: Duration,
+    /// Mode `pin`: a client keeps its pool for this long from its first request, whatever the weights, as long as the
+    /// pool has a weight or is drained (`kanaria drain`).
+    pub pin_for: Duration,
     /// Name of the cookie.
     pub cookie: String,
     /// Lifetime of the cookie; browsers keep none longer than 400 days (RFC 6265bis section 5.5).
@@ -168,6 +175,8 @@ impl Default for Sticky {
     fn default() -> Self {
         Self {
             mode: StickyMode::Bucket,
+            hold_up: Duration::seconds(0),
+            pin_for: Duration::seconds(86_400),
             cookie: "kanaria".into(),
             max_age: Duration::seconds(400 * 86_400),
             same_site: SameSite::Lax,
@@ -186,6 +195,8 @@ pub enum StickyMode {
     Bucket,
     /// Every request is placed afresh.
     Off,
+    /// As `bucket`, and a client keeps the pool it was first placed on.
+    Pin,
 }
 
 /// `SameSite` of the cookie.

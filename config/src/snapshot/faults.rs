@@ -288,56 +288,6 @@ fn values_of_matches_can_match() {
 }
 
 #[test]
-fn stickiness_makes_sense() {
-    for (sticky, path, message) in [
-        (
-            "cookie = ''",
-            "cookie",
-            "`` is not a cookie name; allowed are letters, digits and !#$%&'*+-.^_`|~",
-        ),
-        (
-            "cookie = 'a;b'",
-            "cookie",
-            "`a;b` is not a cookie name; allowed are letters, digits and !#$%&'*+-.^_`|~",
-        ),
-        (
-            "max_age = '0'",
-            "max_age",
-            "max_age 0s is no time; at least 1s is needed",
-        ),
-        (
-            "keys = ['ip', 'user']",
-            "keys[1]",
-            "`user` is not a key; write `header:NAME`, `cookie:NAME` or `ip`",
-        ),
-        ("keys = ['header:']", "keys[0]", "`` is not a header name"),
-        (
-            "keys = ['ip:1']",
-            "keys[0]",
-            "`ip:1` is not a key; write `header:NAME`, `cookie:NAME` or `ip`",
-        ),
-        (
-            "keys = ['cookie:kanaria']",
-            "keys[0]",
-            "`kanaria` is our own cookie, which comes first in any case",
-        ),
-        (
-            "mode = 'off', keys = ['ip']",
-            "keys",
-            "with mode `off` nobody keeps a place; keys belong to mode `bucket`",
-        ),
-    ] {
-        let path = format!("routes[0].sticky.{path}");
-        check_route(&format!("sticky = {{ {sticky} }}"), &[(&path, message)]);
-    }
-    check_route("sticky = { mode = 'off' }", &[]);
-    check_route(
-        "sticky = { same_site = 'none', cookie = '__Host-k', keys = ['ip'] }",
-        &[],
-    );
-}
-
-#[test]
 fn flags_can_be_carried() {
     let flag = "name = 'f', cookie = 'c', value = 'v', pool = 'ecs'";
     check_route(&format!("flags = [{{ {flag} }}]"), &[]);
@@ -475,3 +425,5 @@ fn all_faults_are_said_at_once() {
         ]
     );
 }
+
+mod sticky;

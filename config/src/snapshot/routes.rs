@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::HeaderName;
 
 use super::names::{self, Faults, Names};
-use super::{Route, actions, conditions, rules, structure};
+use super::{Route, actions, conditions, pins, rules, structure};
 use crate::action::{Action, Forward};
 use crate::decide::Key;
 use crate::fields::Headers;
@@ -14,6 +14,7 @@ use crate::flag::{Carrier, Flag};
 use crate::ids::{CohortId, PoolId, RouteId};
 use crate::model::{self, Config, StickyMode};
 use crate::partition::Partitions;
+use crate::pin::Pinning;
 use crate::problem::Trail;
 use crate::split::Split;
 use crate::units::Duration;
@@ -114,7 +115,10 @@ impl<'a> Scope<'a> {
             pools: initial.weights.iter().map(|(id, _)| *id).collect(),
             flags,
             initial,
-            rewrite,
+            rewrite: rewrite.map(Box::new),
+            pinning: Pinning::of(&written.sticky, &written.cohort)
+                .filter(|_| written.weights.iter().count() > 1)
+                .map(Box::new),
             keys,
         })
     }
@@ -319,6 +323,7 @@ fn sticky(written: &model::Sticky, path: &Trail<'_>, faults: &mut Faults) -> Vec
         );
         faults.add(&path.key("max_age"), message);
     }
+    pins::check(written, path, faults);
     let path = path.key("keys");
     if written.mode == StickyMode::Off && !written.keys.is_empty() {
         faults.add(

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 
 use super::names::{self, Faults, Names};
-use super::{Listener, Pool, Route, Structure, Target, routes, rules};
+use super::{Listener, Pool, Route, Structure, Target, pins, routes, rules};
 use crate::digest::digest;
 use crate::health::Check;
 use crate::ids::{ListenerId, PartitionId, PoolId, RouteId};
 use crate::index::Index;
 use crate::model::{self, Config};
 use crate::partition::{Domains, Partitions, check_host};
+use crate::pin::Pinning;
 use crate::problem::{Fault, Path, Trail};
 
 impl Structure {
@@ -37,6 +38,7 @@ impl Structure {
         let Some(routes) = routes.into_iter().collect::<Option<Vec<_>>>() else {
             return Err(faults.0);
         };
+        pins::check_pools(&routes, &mut faults);
         if !faults.0.is_empty() {
             return Err(faults.0);
         }
@@ -90,7 +92,12 @@ fn listeners(config: &Config) -> Vec<Listener> {
 
 fn pools(config: &Config, partitions: &Partitions, faults: &mut Faults) -> Vec<Pool> {
     let forwarding = config.routes.iter().filter(|route| route.stable.is_some());
-    let ours: HashSet<&str> = forwarding.map(|route| &*route.sticky.cookie).collect();
+    let ours = forwarding.flat_map(|route| {
+        let pin = Pinning::of(&route.sticky, &route.cohort).map(|pinning| pinning.cookie);
+        [Some(route.sticky.cookie.clone()), pin]
+    });
+    let ours: Vec<String> = ours.flatten().collect();
+    let ours: HashSet<&str> = ours.iter().map(String::as_str).collect();
     let top = Trail::default();
     let all = top.key("pools");
     let pools = (0..).map(PoolId).zip(config.pools.iter());

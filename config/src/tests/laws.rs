@@ -276,7 +276,7 @@ prop_compose! {
         max_age in 0u64..36_500,
         cap in (0..=1_000_000u32, any::<u32>()).prop_map(|(max_rps, max_concurrent)| Cap { max_rps, max_concurrent }),
     ) -> Route {
-        let sticky = Sticky { mode: StickyMode::Off, same_site: SameSite::Strict, max_age: Duration::seconds(max_age), keys, ..Sticky::default() };
+        let sticky = Sticky { mode: StickyMode::Off, same_site: SameSite::Strict, max_age: Duration::seconds(max_age), keys, hold_up: Duration::seconds(max_age / 2), pin_for: Duration::seconds(max_age), ..Sticky::default() };
         let weights = indexed::Map(weights.into_iter().collect());
         let (stable, redirect, respond) = action;
         let (rewrite, headers) = rules;

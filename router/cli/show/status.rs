@@ -100,6 +100,12 @@ fn one(route: &Route, pools: &[Pool], surroundings: &Surroundings) -> String {
             surroundings,
         ));
     }
+    for pool in &route.draining {
+        let pool = clean(pool);
+        text.push_str(&format!(
+            "  {pool} drains: no new clients, those pinned to it may finish\n"
+        ));
+    }
     if let Some(cap) = &route.cap {
         text.push_str(&format!("{}\n", capped(cap)));
     }
