@@ -217,3 +217,34 @@ fn a_route_that_answers_by_itself_is_shown_and_cannot_be_changed() {
         301
     );
 }
+
+/// The routes of `config/examples/browser.toml`, which docs/migrating-from-alb.md shows.
+const BROWSER: &str = include_str!("../config/examples/browser.toml");
+
+#[test]
+fn hsts_and_cors_are_plain_header_rules() {
+    let stub = Stub::start("ec2");
+    let routes = &BROWSER[BROWSER.find("[[routes]]").unwrap()..];
+    let kanaria = Kanaria::start(&File::split(&stub, &stub, "ec2 = 1, ecs = 1").before(routes));
+    let mut client = kanaria.client();
+    let host = "Host: api.example.com\r\nOrigin: https://www.example.com\r\n";
+    let asks = format!("{host}Access-Control-Request-Method: POST\r\n");
+    let preflight = client.call(request("OPTIONS", "/orders", &asks, ""));
+    let field = |name| preflight.head.get(name);
+    assert_eq!((preflight.status, stub.count()), (204, 0));
+    assert_eq!(
+        field("access-control-allow-origin"),
+        Some("https://www.example.com")
+    );
+    assert_eq!(field("access-control-allow-methods"), Some("GET, POST"));
+    let answer = client.call(get("/orders", host));
+    let field = |name| answer.head.get(name);
+    assert_eq!(field("strict-transport-security"), Some("max-age=31536000"));
+    assert_eq!(
+        field("access-control-allow-origin"),
+        Some("https://www.example.com")
+    );
+    assert_eq!(field("vary"), Some("Origin"));
+    // An OPTIONS that is no preflight is the application's.
+    assert_eq!(client.call(request("OPTIONS", "/", host, "")).stub(), "ec2");
+}
