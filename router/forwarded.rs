@@ -46,6 +46,22 @@ pub fn told<'a>(
     }
 }
 
+/// What an ALB makes of `host` on a listener of `port`: with that port, or with none when it is 80 or 443. `None` when it
+/// stays as it is.
+pub fn alb_host(host: &[u8], port: &[u8]) -> Option<Vec<u8>> {
+    let name = match host.iter().rposition(|byte| *byte == b':') {
+        // A colon inside of brackets belongs to an address.
+        Some(colon) if host[colon..].iter().all(|byte| *byte != b']') => &host[..colon],
+        _ => host,
+    };
+    let made = match port {
+        _ if name.is_empty() => return None,
+        b"80" | b"443" => name.to_vec(),
+        port => [name, b":", port].concat(),
+    };
+    (made != host).then_some(made)
+}
+
 fn apply<'a>(mode: ForwardedMode, given: impl Iterator<Item = &'a [u8]>, own: &[u8]) -> Change {
     match mode {
         ForwardedMode::Preserve => Change::Keep,
@@ -116,6 +132,27 @@ mod tests {
             ),
             list("1.2.3.4, 10.0.0.1")
         );
+    }
+
+    #[test]
+    fn a_host_has_the_port_of_the_listener_as_an_alb_gives_it() {
+        for (host, port, expect) in [
+            ("a.example", "8080", Some("a.example:8080")),
+            ("a.example:80", "8080", Some("a.example:8080")),
+            ("a.example:8080", "8080", None),
+            ("a.example:8080", "443", Some("a.example")),
+            ("a.example", "80", None),
+            ("[::1]", "8080", Some("[::1]:8080")),
+            ("[::1]:80", "80", Some("[::1]")),
+            ("", "8080", None),
+        ] {
+            let made = alb_host(host.as_bytes(), port.as_bytes());
+            assert_eq!(
+                made.as_deref(),
+                expect.map(str::as_bytes),
+                "{host} at {port}"
+            );
+        }
     }
 
     #[test]

@@ -296,3 +296,39 @@ fn target_and_method_arrive_as_sent() {
         }
     }
 }
+
+#[test]
+fn a_host_is_preserved_or_has_the_port_of_the_listener_as_an_alb_gives_it() {
+    let ec2 = Stub::start("ec2");
+    let preserving = Kanaria::start(&File::single(&ec2));
+    let alb = Kanaria::start(&File::single(&ec2).server("host_header = \"alb\""));
+    let port = alb.public.port();
+    for (sent, expect) in [
+        ("a.example", format!("a.example:{port}")),
+        ("a.example:80", format!("a.example:{port}")),
+        ("[::1]", format!("[::1]:{port}")),
+    ] {
+        let host = format!("Host: {sent}\r\n");
+        assert_eq!(seen(&preserving, &ec2, &host).head.get("host"), Some(sent));
+        let seen = seen(&alb, &ec2, &host);
+        assert_eq!(seen.head.get("host"), Some(&*expect));
+    }
+}
+
+#[test]
+fn a_traceparent_passes_as_it_came_and_none_is_made_up() {
+    let ec2 = Stub::start("ec2");
+    let kanaria = Kanaria::start(&File::single(&ec2));
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let fields = format!("traceparent: {trace}\r\ntracestate: a=1,b=2\r\n");
+    let with = seen(&kanaria, &ec2, &fields);
+    let both = (with.head.get("traceparent"), with.head.get("tracestate"));
+    assert_eq!(both, (Some(trace), Some("a=1,b=2")));
+    // The trace of a load balancer is another thing, and there is always one.
+    assert!(
+        with.head
+            .get("x-amzn-trace-id")
+            .is_some_and(|id| id.starts_with("Root=1-"))
+    );
+    assert_eq!(seen(&kanaria, &ec2, "").head.get("traceparent"), None);
+}

@@ -26,7 +26,7 @@ pub use route::{
 };
 pub use rules::{CookieNames, Cookies, Expire, Fields, Headers, Replacement, Rewrite, When};
 pub use server::{
-    Admin, AdminTls, Forwarded, ForwardedMode, Limits, Role, Server, Timeouts, Token,
+    Admin, AdminTls, Forwarded, ForwardedMode, HostHeader, Limits, Role, Server, Timeouts, Token,
 };
 pub use tls::{CertificateSource, ClientAuth, ListenerTls, TlsVersion};
 

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use config::model::HostHeader;
 use http::header::{self, Entry};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
@@ -79,6 +80,14 @@ impl Exchange {
             forward(headers, name, own, |given, own| {
                 forwarded::told(mode, *trusted, given, own)
             })?;
+        }
+        let rule = self.hold.snapshot().structure.server.host_header;
+        let made = match rule {
+            HostHeader::Alb => forwarded::alb_host(host.as_bytes(), wire.port_value.as_bytes()),
+            HostHeader::Preserve => None,
+        };
+        if let Some(made) = made {
+            headers.insert(header::HOST, value(made)?);
         }
         Ok(())
     }

@@ -43,6 +43,9 @@ pub struct Server {
     pub timeouts: Timeouts,
     /// What happens to `X-Forwarded-*` of peers that are not trusted.
     pub forwarded: Forwarded,
+    /// `preserve`: targets get `Host` as it came; `alb`: with the listener's port when that is not 80 or 443, and without a
+    /// port when it is, as an ALB does without `preserve_host_header`.
+    pub host_header: HostHeader,
 }
 
 impl Default for Server {
@@ -62,6 +65,7 @@ impl Default for Server {
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             forwarded: Forwarded::default(),
+            host_header: HostHeader::default(),
         }
     }
 }
@@ -147,6 +151,17 @@ impl Default for Forwarded {
             tls: false,
         }
     }
+}
+
+/// What targets get as `Host`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HostHeader {
+    /// With the listener's port, unless that is 80 or 443.
+    Alb,
+    /// As it came.
+    #[default]
+    Preserve,
 }
 
 /// What happens to one forwarded header.
