@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use config::action::{Action, Respond};
+use config::flag::Favicon;
 use config::redirect::{Asked, NoLocation, Redirect};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
@@ -67,6 +68,20 @@ fn redirect(redirect: &Redirect, asked: &Asked<'_>, reader: Reader<'_>) -> Resul
     let mut reply = page(status, reader);
     reply.fields.push((header::LOCATION, location));
     Ok(reply)
+}
+
+/// A picture for flagged clients. No cache keeps it: it must be gone with the flag.
+pub fn picture(favicon: &Favicon) -> Reply {
+    let no_store = HeaderValue::from_static("no-store");
+    let content_type = HeaderValue::from_static(favicon.content_type);
+    Reply {
+        status: StatusCode::OK,
+        fields: vec![
+            (header::CONTENT_TYPE, content_type),
+            (header::CACHE_CONTROL, no_store),
+        ],
+        body: Bytes::from_owner(Arc::clone(&favicon.bytes)),
+    }
 }
 
 fn fixed(respond: &Respond) -> Reply {

@@ -6,6 +6,7 @@ mod body;
 mod changes;
 mod events;
 mod explain;
+mod flags;
 mod guard;
 mod openapi;
 mod page;
@@ -97,6 +98,7 @@ fn api() -> Router<Arc<Admin>> {
         .route("/routes/{name}/rollback", post(changes::rollback_one))
         .route("/routes/{name}/resume", post(changes::resume))
         .route("/routes/{name}/drain", post(changes::drain))
+        .route("/routes/{name}/flags", post(flags::mint))
         .route("/routes/{name}/reshuffle", post(changes::reshuffle))
         .route("/rollback", post(changes::rollback_all))
         .route("/restore", post(changes::restore))

@@ -19,8 +19,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use arguments::{
-    Arguments, Change, Deregister, Explain, Field, HistoryVerb, NotAnArgument, PoolWeight,
-    Register, Remote, TargetsVerb, Verb, Weights,
+    Arguments, Change, Deregister, Explain, Field, FlagVerb, HistoryVerb, NotAnArgument,
+    PoolWeight, Register, Remote, TargetsVerb, Verb, Weights,
 };
 pub use execute::{Surroundings, execute};
 

@@ -106,6 +106,37 @@ pub fn bodies(config: &Config, file: &Path) -> Result<BTreeMap<usize, Vec<u8>>, 
     }
 }
 
+/// Pictures by the positions of their route and flag.
+pub type Favicons = BTreeMap<(usize, usize), Vec<u8>>;
+
+/// The content of each `favicon`, by the positions of its route and flag.
+///
+/// # Errors
+/// Files that cannot be read, or are longer than a body may be.
+pub fn favicons(config: &Config, file: &Path) -> Result<Favicons, Vec<Fault>> {
+    let routes = problem::Path::default().key("routes");
+    let (mut favicons, mut faults) = (BTreeMap::new(), Vec::new());
+    for (route, written) in config.routes.iter().enumerate() {
+        for (flag, written) in written.flags.iter().enumerate() {
+            let Some(path) = written.favicon.as_ref().map(|it| folder(file).join(it)) else {
+                continue;
+            };
+            match body(&path) {
+                Ok(bytes) => drop(favicons.insert((route, flag), bytes)),
+                Err(message) => {
+                    let key = routes.index(route).key("flags").index(flag).key("favicon");
+                    faults.push(key.fault(format!("`{}`: {message}", path.display())));
+                }
+            }
+        }
+    }
+    if faults.is_empty() {
+        Ok(favicons)
+    } else {
+        Err(faults)
+    }
+}
+
 /// Reads one byte more than is allowed, so that a file that grows is no way around the bound.
 fn body(path: &Path) -> Result<Vec<u8>, String> {
     let file = fs::File::open(path).map_err(|error| reason(&error))?;

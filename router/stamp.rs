@@ -42,6 +42,11 @@ fn line(sticky: &Sticky, name: &str, value: &str, max_age: u64, secure: bool) ->
     line
 }
 
+/// The `Set-Cookie` line that clears the cookie `name` of this host.
+pub fn clear_cookie(name: &str) -> String {
+    format!("{name}=; Path=/; Max-Age=0")
+}
+
 /// The headers of an answer that decide whether a shared cache may keep it.
 #[derive(Default)]
 pub struct Freshness<'a> {

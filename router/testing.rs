@@ -125,6 +125,7 @@ pub(crate) fn choice(pool: u16, reason: Reason, bucket: Option<u16>) -> Choice {
         sticky: Sticky::Hit,
         new_id: None,
         new_pin: false,
+        expired: None,
     }
 }
 

@@ -18,6 +18,8 @@ mod conformance;
 mod sticky;
 // Clients that must not change their pool: pins, holds, a pool that drains.
 mod pin;
+// Signed flags and their pictures.
+mod flags;
 // What a target sees of a request and a client of an answer.
 mod headers;
 // Bodies and messages: streaming, chunks, HEAD, 1xx, connections that die.

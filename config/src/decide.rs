@@ -80,7 +80,7 @@ fn choose(snapshot: &Snapshot, route: &Route, facts: &Facts<'_>) -> Option<Choic
     let split = snapshot.split(route.id)?;
     let key = snapshot.bucket_key(forward.cohort);
     let standing = stand(route, forward, split, key, facts);
-    let flagged = by_flag(forward, facts);
+    let flagged = by_flag(snapshot, forward, facts);
     // Only a route of one pool has clients without a bucket, and there every bucket is the same.
     let weighed = split.pool_of(standing.bucket.unwrap_or(0));
     let pinning = forward.pinning.as_ref();
@@ -100,12 +100,20 @@ fn choose(snapshot: &Snapshot, route: &Route, facts: &Facts<'_>) -> Option<Choic
         bucket: standing.bucket,
         sticky: standing.sticky,
         new_id: standing.new_id,
+        expired: match flag {
+            Some(_) => None,
+            None => flag::expired(&forward.flags, facts, snapshot.flag_signer()),
+        },
         new_pin: verdict.is_some_and(|verdict| verdict.renewed),
     })
 }
 
-fn by_flag(forward: &Forward, facts: &Facts<'_>) -> Option<(Reason, PoolId, Option<FlagId>)> {
-    let (id, flag) = flag::first(&forward.flags, facts)?;
+fn by_flag(
+    snapshot: &Snapshot,
+    forward: &Forward,
+    facts: &Facts<'_>,
+) -> Option<(Reason, PoolId, Option<FlagId>)> {
+    let (id, flag) = flag::first(&forward.flags, facts, snapshot.flag_signer())?;
     Some((Reason::Flag, flag.pool, Some(id)))
 }
 

@@ -30,6 +30,8 @@ pub struct Choice {
     pub sticky: Sticky,
     /// The id to give the client in a cookie; `None` when it keeps the one it has or must not get one.
     pub new_id: Option<[u8; 16]>,
+    /// A flag whose value in the client's cookie has expired, so that the cookie is cleared.
+    pub expired: Option<FlagId>,
     /// The client is given a pin to the pool.
     pub new_pin: bool,
 }

@@ -8,6 +8,7 @@ use crate::action::Forward;
 use crate::decide::{self, Key};
 use crate::decision::{Choice, Decision, Reason, Sticky};
 use crate::facts::Facts;
+use crate::flag;
 use crate::ids::{PoolId, RouteId};
 use crate::matching::Request;
 use crate::model::{self, StickyMode};
@@ -238,14 +239,22 @@ impl Steps {
     fn flags(&mut self, snapshot: &Snapshot, forward: &Forward, facts: &Facts<'_>) {
         for flag in &forward.flags {
             let (name, pool) = (&flag.name, &snapshot.pool(flag.pool).name);
-            if flag.is_carried(facts) {
+            if flag.is_carried(facts, snapshot.flag_signer()) {
                 self.add(
                     "flag",
                     format!("`{name}` is carried: pool `{pool}`, whatever the weights"),
                 );
                 return;
             }
-            self.add("flag", format!("`{name}` is not carried"));
+            let flags = std::slice::from_ref(flag);
+            let old = flag::expired(flags, facts, snapshot.flag_signer()).is_some();
+            self.add(
+                "flag",
+                match old {
+                    true => format!("`{name}` is carried, but has expired: its cookie is cleared"),
+                    false => format!("`{name}` is not carried"),
+                },
+            );
         }
     }
 

@@ -16,6 +16,7 @@ const LENGTH: usize = 16;
 pub(crate) struct Secrets {
     pub(crate) master: Master,
     pub(crate) pins: Signer,
+    pub(crate) flags: Signer,
 }
 
 impl Secrets {
@@ -23,6 +24,7 @@ impl Secrets {
         Self {
             master: secret.master(),
             pins: Signer::new(secret, "pin"),
+            flags: Signer::new(secret, "flag"),
         }
     }
 }

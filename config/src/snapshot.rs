@@ -2,6 +2,7 @@
 
 mod actions;
 mod conditions;
+mod flags;
 mod names;
 mod pins;
 mod routes;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::OpenApi;
 
 use super::guard::Caller;
-use super::{Problem, changes, events, explain, page, targets, views};
+use super::{Problem, changes, events, explain, flags, page, targets, views};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -38,6 +38,7 @@ use super::{Problem, changes, events, explain, page, targets, views};
         targets::register,
         targets::deregister,
         targets::deregister_one,
+        flags::mint,
         explain::check,
         explain::explain,
     )
@@ -137,6 +138,19 @@ pub(super) struct DrainBody {
     dry_run: Option<bool>,
     /// Override a mark and `max_step`.
     force: Option<bool>,
+}
+
+/// The flag that a value is made for.
+#[derive(utoipa::ToSchema)]
+#[expect(
+    dead_code,
+    reason = "describes a body in the OpenAPI document; `body` reads it"
+)]
+pub(super) struct MintBody {
+    /// The flag's name.
+    flag: String,
+    /// How long the value counts, as `8h`; from 1s to 90d.
+    expires: String,
 }
 
 /// A change that needs no values.

@@ -161,6 +161,12 @@ pub enum Verb {
         #[command(subcommand)]
         verb: TargetsVerb,
     },
+    /// Make values for signed flags.
+    Flag {
+        /// What to do.
+        #[command(subcommand)]
+        verb: FlagVerb,
+    },
     /// Where a request would go and why, step by step.
     Explain(Explain),
     /// Read the configuration again, as SIGHUP does, and print what came of it.
@@ -222,6 +228,23 @@ pub enum HistoryVerb {
         /// Configuration that names the folder.
         #[arg(short, long, value_name = "FILE", default_value = "kanaria.toml")]
         config: PathBuf,
+    },
+}
+
+/// `kanaria flag ...`.
+#[derive(Debug, Subcommand)]
+pub enum FlagVerb {
+    /// Print a value that makes its bearer take the flag until it expires.
+    Mint {
+        /// The route.
+        #[arg(long)]
+        route: String,
+        /// The flag.
+        #[arg(long)]
+        flag: String,
+        /// How long it counts, as `8h`; at most `90d`.
+        #[arg(long, value_name = "DURATION")]
+        expires: String,
     },
 }
 

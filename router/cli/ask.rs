@@ -31,6 +31,7 @@ pub(super) enum Show {
     Deregistered,
     Explanation,
     History,
+    Minted,
     Registered,
     Reloaded,
     Reshuffled,

@@ -9,7 +9,7 @@ use http::Method;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::arguments::{Arguments, Change, Explain, HistoryVerb, Verb, Weights};
+use super::arguments::{Arguments, Change, Explain, FlagVerb, HistoryVerb, Verb, Weights};
 use super::ask::{Question, Show, ask};
 use super::{Code, Outcome, Program, offline, show};
 use crate::client::{Call, segment};
@@ -94,6 +94,14 @@ pub fn execute(arguments: Arguments, program: &Program, surroundings: &Surroundi
             force,
         ),
         Verb::Reload { change } => reload(change),
+        Verb::Flag {
+            verb:
+                FlagVerb::Mint {
+                    route,
+                    flag,
+                    expires,
+                },
+        } => mint(&route, &flag, &expires),
         Verb::Targets { verb } => targets::question(verb),
     };
     ask(question, &remote, surroundings)
@@ -182,6 +190,12 @@ fn drain(route: &str, pool: String, change: Change) -> Question {
         about: Some(route.to_owned()),
         ..changing(Method::POST, path, body, change, Show::Weights)
     }
+}
+
+fn mint(route: &str, flag: &str, expires: &str) -> Question {
+    let path = format!("/api/v1/routes/{}/flags", segment(route));
+    let body = json!({"flag": flag, "expires": expires});
+    look(Call::send(Method::POST, path, body), Show::Minted)
 }
 
 fn restore(revision: u64, force: bool, change: Change) -> Question {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::answers::Changed;
 use super::ask::Show;
 use super::execute::Surroundings;
-use super::words::clean;
+use super::words::{clean, duration};
 use crate::client::Failure;
 
 pub(super) use explanation::explanation;
@@ -35,10 +35,27 @@ pub(super) fn answer(
         Show::Reloaded => change::reloaded(answer, surroundings),
         Show::Reshuffled => change::reshuffled(answer, about, surroundings),
         Show::Restored => change::restored(answer, surroundings),
+        Show::Minted => minted(answer, surroundings),
         Show::Resumed => change::resumed(answer, about, surroundings),
         Show::Rollback => change::rolled_back(answer, about, surroundings),
         Show::Weights => change::weights(answer, about, surroundings),
     }
+}
+
+/// `kanaria flag mint`: the value alone on its line, and how to use it.
+fn minted(answer: &Value, surroundings: &Surroundings) -> String {
+    let text = |key: &str| answer[key].as_str().map(clean);
+    let value = text("value").unwrap_or_default();
+    let carrier = match (text("cookie"), text("header")) {
+        (Some(name), _) => format!("cookie {name}={value}"),
+        (None, name) => format!("header {}: {value}", name.unwrap_or_default()),
+    };
+    let left = answer["expires"].as_i64().unwrap_or_default() - surroundings.now.as_second();
+    format!(
+        "{value}\n  send it as {carrier}\n  it leads to pool {} for {}\n",
+        text("pool").unwrap_or_default(),
+        duration(left)
+    )
 }
 
 /// Whose answer follows, when several routers were asked.

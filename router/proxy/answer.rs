@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use config::decision::Choice;
+use config::flag::Flag;
 use config::redirect::Asked;
 use config::snapshot::Route;
 use http::{Method, StatusCode, header};
@@ -72,6 +73,10 @@ impl Exchange {
             query: head.uri.query().unwrap_or_default(),
         };
         let reply = action::reply(&route.action, &asked, self.reader(head))?;
+        let favicon = self.flag().filter(|_| self.shows_flag);
+        if let Some(favicon) = favicon.and_then(|flag| flag.favicon.as_ref()) {
+            return Ok(action::picture(favicon));
+        }
         // A route with pools is here only when its request cannot be sent to one.
         reply.ok_or(Cause::RewriteFailed)
     }
@@ -132,10 +137,12 @@ impl Exchange {
                 response.append_header("Set-Cookie", line)?;
             }
         }
-        let flag = choice
-            .flag
-            .and_then(|flag| route.settings.flags.get(usize::from(flag.0)));
-        if flag.is_some_and(|flag| flag.reveal) {
+        let expired = choice.expired.zip(route.forward());
+        let expired = expired.and_then(|(id, forward)| forward.flags.get(usize::from(id.0)));
+        if let Some(name) = expired.and_then(Flag::cookie) {
+            response.append_header("Set-Cookie", stamp::clear_cookie(name))?;
+        }
+        if self.flag().is_some_and(|flag| flag.reveal) {
             let pool = &snapshot.pool(journey.serving()).name;
             let reason = journey.stood_in().unwrap_or(choice.reason);
             let value = format!(

@@ -20,6 +20,9 @@ use crate::identify;
 use crate::record::{Cause, Head};
 use crate::request_id::{self, Names};
 
+/// What browsers ask for without being told to.
+const FAVICON: &str = "/favicon.ico";
+
 impl Exchange {
     /// Takes in the head. Whatever goes wrong from here on has a line in the log.
     pub(super) fn arrive(&mut self, session: &mut Session) -> Result<()> {
@@ -100,6 +103,9 @@ impl Exchange {
             });
         self.decision = Some(decision);
         self.rewrite(head);
+        self.shows_flag = head.uri.path() == FAVICON
+            && matches!(head.method, Method::GET | Method::HEAD)
+            && self.flag().is_some_and(|flag| flag.favicon.is_some());
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use config::decision::{Choice, Decision};
+use config::flag::Flag;
 use config::rewrite::{NoAddress, Rewritten};
 use config::snapshot::Route;
 
@@ -25,6 +26,8 @@ pub struct Exchange {
     pub(super) journey: Option<Journey>,
     /// The address for the target, when the route makes another one.
     pub(super) rewritten: Option<Result<Rewritten, NoAddress>>,
+    /// The client asks for its favicon, and its flag has one.
+    pub(super) shows_flag: bool,
     pub(super) lease: Option<Lease>,
     pub(super) gate: Option<Arc<Gate>>,
     pub(super) upstream: Option<Upstream>,
@@ -71,6 +74,7 @@ impl Exchange {
             decision: None,
             journey: None,
             rewritten: None,
+            shows_flag: false,
             lease: None,
             gate: None,
             upstream: None,
@@ -91,7 +95,13 @@ impl Exchange {
 
     /// Whether the request goes to a target.
     pub(super) fn forwards(&self) -> bool {
-        self.journey.is_some() && !matches!(self.rewritten, Some(Err(_)))
+        self.journey.is_some() && !matches!(self.rewritten, Some(Err(_))) && !self.shows_flag
+    }
+
+    /// The flag that decided.
+    pub(super) fn flag(&self) -> Option<&Flag> {
+        let id = self.choice()?.flag?;
+        self.route()?.forward()?.flags.get(usize::from(id.0))
     }
 
     pub(super) fn choice(&self) -> Option<&Choice> {

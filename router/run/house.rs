@@ -71,6 +71,10 @@ fn load_and(
         let mut admin = config.admin.clone();
         source::anchor_admin(&mut admin, path);
         faults.extend(prepare(&listeners, &admin));
+        match source::favicons(config, path) {
+            Ok(favicons) => structure.set_favicons(favicons),
+            Err(more) => faults.extend(more),
+        }
         if faults.is_empty() {
             Ok(structure)
         } else {

@@ -1,6 +1,7 @@
 //! `[[routes]]`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -224,13 +225,20 @@ pub struct Flag {
     /// Header that carries the flag; either this or `cookie`.
     #[serde(default)]
     pub header: Option<String>,
-    /// The value, compared exactly.
-    pub value: String,
+    /// The value, compared exactly; either this or `signed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// Takes values that `kanaria flag mint` made for this flag, each until it expires; an expired cookie is cleared.
+    #[serde(default)]
+    pub signed: bool,
     /// The pool; any, also one without a weight.
     pub pool: String,
     /// Client addresses it is believed from, as CIDRs; empty: any.
     #[serde(default)]
     pub from: Vec<Cidr>,
+    /// File that flagged clients get for `/favicon.ico`, at most 1 MiB, so that they see where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub favicon: Option<PathBuf>,
     /// Flagged clients get the response header `kanaria-decision`.
     #[serde(default = "default_reveal")]
     pub reveal: bool,

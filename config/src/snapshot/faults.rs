@@ -337,6 +337,24 @@ fn flags_can_be_carried() {
             "no pool is called `esc`; did you mean `ecs`?",
         ),
         ("'f'", "''", ".name", "the name of a flag is empty"),
+        (
+            "value = 'v'",
+            "signed = true, value = 'v'",
+            "",
+            "a flag has a `value` or is `signed`, not both",
+        ),
+        (
+            "value = 'v', ",
+            "",
+            "",
+            "a flag needs a `value`, or `signed = true` for values of `kanaria flag mint`",
+        ),
+        (
+            "value = 'v'",
+            "value = 'v', favicon = 'a.exe'",
+            ".favicon",
+            "a favicon is a file whose name ends in .ico, .png, .svg or .gif",
+        ),
     ] {
         let path = format!("routes[0].flags[0]{path}");
         let flag = flag.replace(part, other);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::HeaderName;
 
 use super::names::{self, Faults, Names};
-use super::{Route, actions, conditions, pins, rules, structure};
+use super::{Route, actions, conditions, flags, pins, rules, structure};
 use crate::action::{Action, Forward};
 use crate::decide::Key;
 use crate::fields::Headers;
@@ -200,7 +200,7 @@ impl<'a> Scope<'a> {
         if written.flags.len() > usize::from(u16::MAX) {
             faults.add(path, "these are too many flags; allowed are 65535");
         }
-        let mut flags: Vec<Flag> = Vec::new();
+        let mut compiled: Vec<Flag> = Vec::new();
         for (position, flag) in written.flags.iter().enumerate() {
             let path = path.index(position);
             faults.check(&path.key("name"), names::plain("flag", &flag.name));
@@ -212,20 +212,21 @@ impl<'a> Scope<'a> {
                 faults.add(&path.key("name"), message);
             }
             let carrier = carrier(flag, &written.sticky.cookie, &path, faults);
-            faults.check(&path.key("value"), check_value(flag));
+            let wanted = flags::wanted(&written.name, flag, &path, faults);
             let pool = faults.check(&path.key("pool"), self.pool(&flag.pool));
-            if let (Some(carrier), Some(pool)) = (carrier, pool) {
-                flags.push(Flag {
+            if let (Some(carrier), Some(wanted), Some(pool)) = (carrier, wanted, pool) {
+                compiled.push(Flag {
                     name: flag.name.as_str().into(),
                     pool,
                     reveal: flag.reveal,
                     carrier,
-                    value: flag.value.as_bytes().into(),
+                    wanted,
+                    favicon: None,
                     from: flag.from.clone(),
                 });
             }
         }
-        flags
+        compiled
     }
 }
 
@@ -300,8 +301,7 @@ fn carrier(
 }
 
 /// A value that cannot arrive would be a flag that never works.
-fn check_value(flag: &model::Flag) -> Result<(), String> {
-    let value = &flag.value;
+pub(super) fn check_value(flag: &model::Flag, value: &str) -> Result<(), String> {
     if value.is_empty() {
         return Err("the value of a flag is empty".into());
     }

@@ -208,8 +208,8 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn flag()(name in text(), cookie in option::of(text()), header in option::of(text()), value in text(), reveal in any::<bool>()) -> Flag {
-        Flag { name, cookie, header, value, pool: "p".into(), from: vec!["10.0.0.0/8".parse().unwrap()], reveal }
+    fn flag()(name in text(), cookie in option::of(text()), header in option::of(text()), value in text(), signed in any::<bool>(), reveal in any::<bool>()) -> Flag {
+        Flag { name, cookie, header, value: (!signed).then_some(value), signed, favicon: signed.then(|| "f.ico".into()), pool: "p".into(), from: vec!["10.0.0.0/8".parse().unwrap()], reveal }
     }
 }
 
