@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::support::tls::{Authority, Wanted};
 use crate::support::{After, File, Kanaria, Load, Stub, get, request, sized, until, volley};
 
 const FIELDS: [&str; 41] = [
@@ -385,9 +386,19 @@ fn every_metric_is_documented_and_every_documented_one_exists() {
     let file = File::split(&ec2, &ecs, "ec2 = 50, ecs = 50");
     let check = "health_check = { path = \"/healthz\" }";
     let found = "[pools.found]\nfile = \"found.json\"";
+    let secure =
+        "[[listeners]]\nname = \"secure\"\nbind = \"127.0.0.1:0\"\ntls.certificates = [\"certs\"]";
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("found.json"), "[]").unwrap();
-    let file = file.pool_keys("ecs", check).after(found);
+    let authority = Authority::new("kanaria tests");
+    authority.issue(
+        &folder.path().join("certs"),
+        "a.test",
+        Wanted::hosts(&["a.test"]),
+    );
+    let file = file
+        .pool_keys("ecs", check)
+        .after(&format!("{found}\n{secure}\n"));
     let kanaria = Kanaria::start_in(folder, &file);
     volley(kanaria.public, 50, 2, |_| get("/", ""));
     ecs.die();
