@@ -63,6 +63,14 @@ impl Socket {
         }
     }
 
+    /// Whether TLS holds bytes that a socket without it would have passed on.
+    pub(super) fn holds_back(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(stream) => stream.get_ref().1.wants_write(),
+        }
+    }
+
     /// The number of the socket in this process.
     pub(super) fn id(&self) -> RawFd {
         match self {
