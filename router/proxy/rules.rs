@@ -11,7 +11,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 
 use super::arrive::host;
-use super::exchange::Exchange;
+use super::exchange::{Arrival, Exchange};
 use super::head::{change_cookies, value};
 
 impl Exchange {
@@ -24,10 +24,11 @@ impl Exchange {
     }
 
     /// The host that the target is told.
-    pub(super) fn host_for_target<'a>(&'a self, head: &'a RequestHeader) -> &'a str {
+    pub(super) fn host_for_target(&self) -> &str {
         let made = self.rewritten.as_ref().and_then(|made| made.as_ref().ok());
         let named = made.and_then(|made| made.host.as_ref()?.to_str().ok());
-        named.unwrap_or_else(|| host(head))
+        let sent = || self.arrival.as_ref().map(Arrival::host);
+        named.or_else(sent).unwrap_or_default()
     }
 
     /// Fields by the rules of the route, then of the pool.

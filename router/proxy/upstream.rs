@@ -68,7 +68,7 @@ impl Exchange {
         });
         self.connecting = Some(now);
         self.gate = self.switches().then(Arc::default);
-        self.peer(address, session, authorities)
+        self.peer(address, authorities)
     }
 
     /// No connection: nothing was sent, so any request may try another target.
@@ -190,19 +190,13 @@ impl Exchange {
         error
     }
 
-    fn peer(
-        &self,
-        address: SocketAddr,
-        session: &Session,
-        authorities: &Authorities,
-    ) -> Result<Box<HttpPeer>> {
+    fn peer(&self, address: SocketAddr, authorities: &Authorities) -> Result<Box<HttpPeer>> {
         let snapshot = self.hold.snapshot();
         let Some(journey) = &self.journey else {
             return Error::e_explain(ErrorType::InternalError, "no pool was chosen");
         };
         let pool = snapshot.pool(journey.serving());
-        let host = self.host_for_target(session.req_header());
-        let mut peer = peer(pool, address, host);
+        let mut peer = peer(pool, address, self.host_for_target());
         if let Some(path) = pool.settings.tls.as_ref().and_then(|tls| tls.ca.as_deref()) {
             let certificates = authorities.of(path, &snapshot.structure);
             peer.options.ca = Some(certificates.or_err(ErrorType::InvalidCert, "pools.*.tls.ca")?);
