@@ -168,17 +168,11 @@ impl Router {
                     return Err(failed("admin", error));
                 }
             };
-        tokio::spawn(tls::watch(Arc::clone(&shared.tls), health_stopped.clone()));
-        tokio::spawn(evict::run(
-            evictions,
-            Arc::clone(plane.wires()),
-            health_stopped,
-        ));
-        tokio::spawn(house::tell_target_changes(
-            pools.changes(),
-            Arc::clone(&pools),
-            control.clone(),
-        ));
+        let (wires, terminators) = (Arc::clone(plane.wires()), Arc::clone(&shared.tls));
+        tokio::spawn(tls::watch(terminators, health_stopped.clone()));
+        tokio::spawn(evict::run(evictions, wires, health_stopped));
+        let changes = pools.changes();
+        tokio::spawn(house::tell_target_changes(changes, pools, control.clone()));
         tokio::spawn(reload::watch(control.clone(), file.watched));
         phase.send_replace(Phase::Serving);
         notify::ready("serving");

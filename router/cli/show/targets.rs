@@ -56,15 +56,11 @@ pub(super) fn registered(
     pool: Option<&str>,
     surroundings: &Surroundings,
 ) -> String {
-    told(answer, surroundings, |changed| {
-        let moved = moved(changed);
-        let title = if moved.iter().any(Moved::changes) {
-            "registered at pool"
-        } else {
-            "nothing to do: registered already at pool"
-        };
-        tell(title, pool, &moved, surroundings)
-    })
+    let titles = [
+        "registered at pool",
+        "nothing to do: registered already at pool",
+    ];
+    changed(answer, titles, pool, surroundings)
 }
 
 /// `kanaria targets deregister POOL ADDR ...`.
@@ -73,12 +69,26 @@ pub(super) fn deregistered(
     pool: Option<&str>,
     surroundings: &Surroundings,
 ) -> String {
+    let titles = [
+        "deregistered from pool",
+        "nothing to do: deregistered already from pool",
+    ];
+    changed(answer, titles, pool, surroundings)
+}
+
+/// The first title is for an answer that tells of a change, the second for one that tells of none.
+fn changed(
+    answer: &Value,
+    [done, idle]: [&str; 2],
+    pool: Option<&str>,
+    surroundings: &Surroundings,
+) -> String {
     told(answer, surroundings, |changed| {
         let moved = moved(changed);
         let title = if moved.iter().any(Moved::changes) {
-            "deregistered from pool"
+            done
         } else {
-            "nothing to do: deregistered already from pool"
+            idle
         };
         tell(title, pool, &moved, surroundings)
     })
