@@ -1,3 +1,5 @@
+//! What a connection tells of itself when its client has gone: over real sockets, because the reset must be one.
+
 use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 
