@@ -11,8 +11,10 @@ mod gauge;
 mod handshake;
 mod head;
 mod http2;
+mod hush;
 mod linger;
 mod probe;
+mod proxy_header;
 mod serve;
 mod socket;
 mod wire;
@@ -28,11 +30,14 @@ use std::task::Poll;
 use std::time::Duration;
 
 use config::ids::ListenerId;
+use config::model::ProxyProtocol;
 use config::snapshot::Listener;
 use pingora_core::server::ShutdownWatch;
 use pingora_proxy::HttpProxy;
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use alarm::Alarm;
 pub use connection::Connection;
@@ -40,11 +45,15 @@ pub use ending::Ending;
 pub use gauge::Gauge;
 use gauge::Open;
 pub use handshake::Handshake;
+use hush::Hush;
 pub use probe::Readiness;
+use proxy_header::{Ends, Refused};
 use socket::Socket as Client;
 pub use wire::{SharedId, Wire};
 pub use wires::Wires;
 
+use crate::clients::Clients;
+use crate::identify;
 use crate::metrics::Metrics;
 use crate::proxy::Proxy;
 use crate::refuse::Refuser;
@@ -122,6 +131,8 @@ pub struct Edge {
     metrics: Arc<Metrics>,
     tls: Arc<Terminators>,
     cut: watch::Receiver<bool>,
+    clients: Arc<Clients>,
+    hush: Hush,
 }
 
 impl Edge {
@@ -131,6 +142,7 @@ impl Edge {
         refuser: Refuser,
         metrics: Arc<Metrics>,
         tls: Arc<Terminators>,
+        clients: Arc<Clients>,
         end: End,
     ) -> Self {
         let service = Arc::new(serve::Service {
@@ -147,6 +159,8 @@ impl Edge {
             metrics,
             tls,
             cut: end.cut,
+            clients,
+            hush: Hush::default(),
         }
     }
 
@@ -176,7 +190,10 @@ impl Edge {
                 accepted = socket.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => self.start(bound.listener.id, bound.address, stream, peer),
+                Ok((stream, peer)) => {
+                    let local = bound.address;
+                    self.start(bound.listener.id, stream, Ends { peer, local });
+                }
                 Err(error) => {
                     // Out of file descriptors, mostly: closing connections will help, spinning will not.
                     tracing::error!("listener {}: cannot accept: {error}", bound.listener.name);
@@ -186,18 +203,13 @@ impl Edge {
         }
     }
 
-    fn start(
-        self: &Arc<Self>,
-        listener: ListenerId,
-        local: SocketAddr,
-        stream: tokio::net::TcpStream,
-        peer: SocketAddr,
-    ) {
+    fn start(self: &Arc<Self>, listener: ListenerId, stream: TcpStream, ends: Ends) {
         let published = self.service.refuser.publisher().current();
         let settings = published.snapshot.listener(listener);
         let server = &published.snapshot.structure.server;
         let Some(open) = self.gauge.enter(server.max_connections) else {
-            self.metrics.connection_refused(&settings.name);
+            self.metrics
+                .connection_refused(&settings.name, "max_connections");
             return;
         };
         let tls = match settings.tls.is_some().then(|| self.tls.of(&settings.name)) {
@@ -207,21 +219,94 @@ impl Edge {
         };
         // Only a socket that is already gone refuses this.
         let _ = stream.set_nodelay(true);
-        let accepted = Accepted {
+        let mut accepted = Accepted {
             name: Arc::clone(&settings.name),
             h2c: settings.h2c,
             handshake: server.timeouts.tls_handshake.0,
             tls,
             listener,
-            peer,
-            local,
+            ends,
             open,
         };
-        tokio::spawn(Arc::clone(self).welcome(accepted, stream));
+        let edge = Arc::clone(self);
+        match settings.proxy_protocol {
+            ProxyProtocol::Off => drop(tokio::spawn(edge.welcome(accepted, stream))),
+            ProxyProtocol::Required => drop(tokio::spawn(async move {
+                if let Some(stream) = edge.introduced(&mut accepted, stream).await {
+                    edge.welcome(accepted, stream).await;
+                }
+            })),
+        }
+    }
+
+    /// Reads who the client of `accepted` is; the stream comes back when the connection goes on.
+    async fn introduced(
+        &self,
+        accepted: &mut Accepted,
+        mut stream: TcpStream,
+    ) -> Option<TcpStream> {
+        let mut stopping = self.service.shutdown.clone();
+        let introduction = tokio::select! {
+            biased;
+            _ = stopping.wait_for(|stopping| *stopping) => return None,
+            introduction = self.introduction(accepted.ends, &mut stream) => introduction,
+        };
+        match introduction {
+            Ok(ends) => accepted.ends = ends?,
+            Err(refused) => {
+                let (name, peer) = (&accepted.name, accepted.ends.peer);
+                self.metrics.introduction_refused(name, refused.as_str());
+                if let Some(left_out) = self.hush.admits() {
+                    tracing::warn!(
+                        "listener {name}: closed {peer}: {refused}; {left_out} like it left out"
+                    );
+                }
+                return None;
+            }
+        }
+        Some(stream)
+    }
+
+    async fn introduction(
+        &self,
+        ends: Ends,
+        stream: &mut TcpStream,
+    ) -> Result<Option<Ends>, Refused> {
+        let published = self.service.refuser.publisher().current();
+        let server = &published.snapshot.structure.server;
+        if !identify::is_trusted(ends.peer.ip(), &server.trusted_proxies) {
+            return Err(Refused::Untrusted);
+        }
+        let reading = proxy_header::read(stream, ends);
+        timeout(server.timeouts.header.0, reading)
+            .await
+            .unwrap_or(Err(Refused::Timeout))
+    }
+
+    /// Counts the connection for its client; whether that may have one more.
+    fn counts(&self, accepted: &mut Accepted) -> bool {
+        let published = self.service.refuser.publisher().current();
+        let server = &published.snapshot.structure.server;
+        let (most, client) = (server.max_connections_per_client, accepted.ends.peer.ip());
+        if most == 0 || identify::is_trusted(client, &server.trusted_proxies) {
+            return true;
+        }
+        match self.clients.enter(client, most) {
+            Some(counted) => accepted.open.count(counted),
+            None => {
+                let limit = "max_connections_per_client";
+                self.metrics.connection_refused(&accepted.name, limit);
+                return false;
+            }
+        }
+        true
     }
 
     /// From a socket to a connection that speaks HTTP, and to its end.
-    async fn welcome(self: Arc<Self>, accepted: Accepted, stream: tokio::net::TcpStream) {
+    async fn welcome(self: Arc<Self>, mut accepted: Accepted, stream: TcpStream) {
+        if !self.counts(&mut accepted) {
+            return;
+        }
         let (client, secured) = match &accepted.tls {
             None => (Client::Plain(stream), None),
             Some(terminator) => match self.shake(&accepted, terminator, stream).await {
@@ -231,8 +316,7 @@ impl Edge {
         };
         let Accepted {
             listener,
-            peer,
-            local,
+            ends: Ends { peer, local },
             name,
             h2c,
             open,
@@ -259,7 +343,7 @@ impl Edge {
         &self,
         accepted: &Accepted,
         terminator: &Terminator,
-        stream: tokio::net::TcpStream,
+        stream: TcpStream,
     ) -> Option<(Client, Arc<Secured>)> {
         let name = &accepted.name;
         self.metrics.connection_opened(name, TLS);
@@ -301,8 +385,7 @@ struct Accepted {
     h2c: bool,
     tls: Option<Arc<Terminator>>,
     handshake: Duration,
-    peer: SocketAddr,
-    local: SocketAddr,
+    ends: Ends,
     open: Open,
 }
 

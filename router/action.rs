@@ -9,7 +9,7 @@ use config::redirect::{Asked, NoLocation, Redirect};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use crate::record::Cause;
-use crate::respond::{self, Page};
+use crate::respond::{self, Accept, Page};
 
 /// An answer of our own, without what every answer of ours has.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,7 +49,8 @@ pub fn reply(
 
 /// The page of `status` as a reply.
 pub fn page(status: StatusCode, reader: Reader<'_>) -> Reply {
-    let Page { content_type, body } = respond::page(status, reader.request_id, reader.accept);
+    let accept = Accept::of(reader.accept);
+    let Page { content_type, body } = respond::page(status, reader.request_id, accept);
     Reply {
         status,
         fields: vec![(header::CONTENT_TYPE, HeaderValue::from_static(content_type))],

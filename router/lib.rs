@@ -11,6 +11,7 @@ pub mod proxy;
 
 pub mod action;
 pub mod cap;
+pub mod clients;
 pub mod entropy;
 pub mod forward;
 pub mod forwarded;

@@ -14,13 +14,15 @@ mod tls;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use config::model::ProxyProtocol;
 use config::snapshot::Snapshot;
 use prometheus::{
     GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
 
+use crate::clients::Clients;
 use crate::pool::Pools;
-use crate::record::{Blame, Cause, Record, Retried};
+use crate::record::{Blame, Cause, Desync, Record, Retried, Traits};
 use discovery::Discovery;
 use own::Own;
 use requests::Requests;
@@ -33,6 +35,13 @@ const RETRIED: [Cause; 3] = [
     Cause::ConnectTimeout,
     Cause::TargetClosed,
 ];
+
+/// What bounds open connections.
+const CONNECTION_LIMITS: [&str; 2] = ["max_connections", "max_connections_per_client"];
+
+/// Why a PROXY header is refused.
+pub(crate) const PROXY_HEADERS: [&str; 5] =
+    ["invalid", "oversized", "timeout", "truncated", "untrusted"];
 
 /// Everything kanaria counts.
 pub struct Metrics {
@@ -47,12 +56,17 @@ pub struct Metrics {
     health_checks: IntCounterVec,
     connections: IntGaugeVec,
     refused: IntCounterVec,
+    introductions: IntCounterVec,
+    desync: Vec<IntCounter>,
+    invalid_headers: IntCounter,
     retries: IntCounterVec,
     fail_open: IntCounterVec,
     discovery: Discovery,
     tls: Tls,
     logs: Logs,
     pools: OnceLock<Arc<Pools>>,
+    clients: OnceLock<Arc<Clients>>,
+    uncounted: IntGauge,
     gathering: Mutex<()>,
 }
 
@@ -122,8 +136,18 @@ impl Metrics {
             ),
             refused: own.counters(
                 "kanaria_connections_refused_total",
-                "Connections closed at once because server.max_connections were open.",
-                &["listener"],
+                "Connections closed at once because as many were open as may be: of all clients, or of one.",
+                &["listener", "limit"],
+            ),
+            desync: desync(&own),
+            invalid_headers: own.counter(
+                "kanaria_invalid_headers_total",
+                "Requests with a header whose name has other characters than letters, digits and -.",
+            ),
+            introductions: own.counters(
+                "kanaria_proxy_headers_refused_total",
+                "Connections closed for the PROXY header that they began with, or did not.",
+                &["listener", "cause"],
             ),
             retries: own.counters(
                 "kanaria_retries_total",
@@ -136,6 +160,11 @@ impl Metrics {
                 &["pool"],
             ),
             pools: OnceLock::new(),
+            clients: OnceLock::new(),
+            uncounted: own.gauge(
+                "kanaria_clients_uncounted_total",
+                "Connections and requests let in uncounted, because more clients were busy than are counted.",
+            ),
             gathering: Mutex::new(()),
             registry,
         }
@@ -150,6 +179,8 @@ impl Metrics {
         self.requests.report_shares(&self.weight_ratio);
         self.report_targets(Instant::now());
         self.report_checks();
+        let uncounted = self.clients.get().map_or(0, |clients| clients.uncounted());
+        self.uncounted.set(uncounted as i64);
         TextEncoder::new()
             .encode_to_string(&self.registry.gather())
             .expect("every series has a name and a value")
@@ -180,9 +211,17 @@ impl Metrics {
             .set(1);
         for listener in &snapshot.structure.listeners {
             // Shown from 0 on, so that an alert sees the first one.
-            self.refused.with_label_values(&[&*listener.name]);
+            for limit in CONNECTION_LIMITS {
+                self.refused.with_label_values(&[&*listener.name, limit]);
+            }
             if listener.tls.is_some() {
                 self.tls.show(&listener.name);
+            }
+            if listener.proxy_protocol == ProxyProtocol::Required {
+                for cause in PROXY_HEADERS {
+                    self.introductions
+                        .with_label_values(&[&*listener.name, cause]);
+                }
             }
         }
         for pool in &snapshot.structure.pools {
@@ -230,9 +269,22 @@ impl Metrics {
         self.connections(listener, protocol).dec();
     }
 
-    /// A connection was closed at once: as many as may be are open.
-    pub fn connection_refused(&self, listener: &str) {
-        self.refused.with_label_values(&[listener]).inc();
+    /// A connection was closed at once: as many as `limit` says are open.
+    pub fn connection_refused(&self, listener: &str, limit: &str) {
+        self.refused.with_label_values(&[listener, limit]).inc();
+    }
+
+    /// The clients whose limits `kanaria_clients_uncounted_total` tells of; the first call counts.
+    pub fn limit(&self, clients: Arc<Clients>) {
+        // A second call would be a second data plane in one process, which there is not.
+        let _ = self.clients.set(clients);
+    }
+
+    /// A connection was closed because its PROXY header was refused for `cause`.
+    pub fn introduction_refused(&self, listener: &str, cause: &str) {
+        self.introductions
+            .with_label_values(&[listener, cause])
+            .inc();
     }
 
     /// A handshake of TLS ended: `full`, `resumed`, `failed` or `timed_out`.
@@ -269,6 +321,9 @@ impl Metrics {
             let counter = self.errors.iter().find(|(of, _)| *of == cause);
             counter.inspect(|(_, counter)| counter.inc());
         }
+        if record.traits != Traits::default() {
+            self.odd(record.traits);
+        }
         for retry in &record.retries {
             let pool = &*snapshot.pool(retry.pool).name;
             let labels = [pool, retry.cause.as_str(), retry.result.as_str()];
@@ -278,6 +333,15 @@ impl Metrics {
         if let (true, Some(choice)) = (record.fail_open, served) {
             let pool = &*snapshot.pool(choice.pool).name;
             self.fail_open.with_label_values(&[pool]).inc();
+        }
+    }
+
+    fn odd(&self, traits: Traits) {
+        if traits.invalid_header {
+            self.invalid_headers.inc();
+        }
+        if let Some(desync) = traits.desync {
+            self.desync[desync as usize - 1].inc();
         }
     }
 
@@ -361,6 +425,18 @@ impl Logs {
             ),
         }
     }
+}
+
+/// A counter for every reason, at 0 from the start.
+fn desync(own: &Own<'_>) -> Vec<IntCounter> {
+    let counters = own.counters(
+        "kanaria_desync_total",
+        "Requests whose head is not compliant, served or refused, by the worst about it.",
+        &["class", "reason"],
+    );
+    let each = Desync::ALL
+        .map(|desync| counters.with_label_values(&[desync.class().as_str(), desync.as_str()]));
+    each.into()
 }
 
 /// A counter for every cause that is not the target's, at 0 from the start: an alert needs the series before the error.

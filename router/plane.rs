@@ -11,6 +11,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use crate::accept::{Bound, Edge, End, Gauge, Readiness, Wires};
+use crate::clients::Clients;
 use crate::metrics::Metrics;
 use crate::proxy::Proxy;
 use crate::publish::Publisher;
@@ -62,13 +63,15 @@ impl Plane {
         let (leave, leaving) = watch::channel(false);
         let (stop, shutdown) = watch::channel(false);
         let (cut, cutting) = watch::channel(false);
-        let proxy = Arc::new(proxy(threads, shared));
+        let clients = Arc::default();
+        let proxy = Arc::new(proxy(threads, shared, &clients));
+        shared.metrics.limit(Arc::clone(&clients));
         let end = End {
             leaving,
             shutdown,
             cut: cutting,
         };
-        let edge = edge(&proxy, shared, end);
+        let edge = edge(&proxy, shared, clients, end);
         let (accepting, accepts) = watch::channel(());
         for bound in bound {
             let accepts = accepts.clone();
@@ -163,20 +166,30 @@ impl Plane {
     }
 }
 
-fn proxy(threads: usize, shared: &Shared) -> HttpProxy<Proxy> {
+fn proxy(threads: usize, shared: &Shared, clients: &Arc<Clients>) -> HttpProxy<Proxy> {
     let conf = ServerConf {
         threads,
         upstream_keepalive_pool_size: KEPT_CONNECTIONS,
         ..ServerConf::default()
     };
-    let proxy = Proxy::new(Arc::clone(&shared.publisher), Arc::clone(&shared.recorder));
+    let proxy = Proxy::new(
+        Arc::clone(&shared.publisher),
+        Arc::clone(&shared.recorder),
+        Arc::clone(clients),
+    );
     pingora_proxy::http_proxy(&Arc::new(conf), proxy)
 }
 
-fn edge(proxy: &Arc<HttpProxy<Proxy>>, shared: &Shared, end: End) -> Arc<Edge> {
+fn edge(
+    proxy: &Arc<HttpProxy<Proxy>>,
+    shared: &Shared,
+    clients: Arc<Clients>,
+    end: End,
+) -> Arc<Edge> {
     let refuser = Refuser::new(Arc::clone(&shared.publisher), Arc::clone(&shared.recorder));
     let (metrics, tls) = (Arc::clone(&shared.metrics), Arc::clone(&shared.tls));
-    Arc::new(Edge::new(Arc::clone(proxy), refuser, metrics, tls, end))
+    let proxy = Arc::clone(proxy);
+    Arc::new(Edge::new(proxy, refuser, metrics, tls, clients, end))
 }
 
 fn worker_threads(asked: u16) -> usize {

@@ -24,23 +24,26 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use authority::Authorities;
 pub use exchange::Exchange;
 
+use crate::clients::Clients;
 use crate::publish::Publisher;
-use crate::record::Recorder;
+use crate::record::{Cause, Recorder};
 
 /// Serves requests by the snapshots of `publisher`, and writes each one down.
 pub struct Proxy {
     publisher: Arc<Publisher>,
     recorder: Arc<Recorder>,
     authorities: Authorities,
+    clients: Arc<Clients>,
 }
 
 impl Proxy {
-    /// A proxy by `publisher`'s snapshots that writes to `recorder`.
-    pub fn new(publisher: Arc<Publisher>, recorder: Arc<Recorder>) -> Self {
+    /// A proxy by `publisher`'s snapshots that writes to `recorder` and counts the requests of `clients`.
+    pub fn new(publisher: Arc<Publisher>, recorder: Arc<Recorder>, clients: Arc<Clients>) -> Self {
         Self {
             publisher,
             recorder,
             authorities: Authorities::default(),
+            clients,
         }
     }
 }
@@ -73,6 +76,10 @@ impl ProxyHttp for Proxy {
         session: &mut Session,
         exchange: &mut Box<Exchange>,
     ) -> Result<bool> {
+        if exchange.is_over_limit(&self.clients) {
+            exchange.refuse(session, Cause::TooManyRequests).await?;
+            return Ok(true);
+        }
         exchange.decide(session);
         if exchange.forwards() {
             return Ok(false);

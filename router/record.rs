@@ -1,5 +1,6 @@
 //! What is written down of one finished request: plain values, filled by the adapter, read by log and metrics.
 
+mod desync;
 mod recorder;
 
 use std::net::{IpAddr, SocketAddr};
@@ -8,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use config::decision::Decision;
 use config::ids::{ListenerId, PoolId};
 
+pub use desync::{Class, Desync, Ruling, Traits};
 pub use recorder::Recorder;
 
 /// One finished request, from its first byte to its last.
@@ -35,6 +37,8 @@ pub struct Record {
     pub status: u16,
     /// What went wrong, if anything did.
     pub error: Option<Cause>,
+    /// What was odd about its head.
+    pub traits: Traits,
     /// Bytes read from the client: head and body.
     pub bytes_in: u64,
     /// Bytes sent to the client: head and body.
@@ -199,6 +203,12 @@ pub enum Cause {
     NotImplemented,
     /// The request line is longer than the limit: 414.
     UriTooLong,
+    /// The client has more requests a second than it may: 429.
+    TooManyRequests,
+    /// The client has more streams at the same time than it was granted; it may try again.
+    TooManyStreams,
+    /// More than 30 addresses in `X-Forwarded-For`: 463.
+    TooManyAddresses,
     /// A call of gRPC for a pool that is spoken to by HTTP/1.1, which has no trailers: 464.
     VersionMismatch,
     /// A defect of ours.
@@ -250,7 +260,7 @@ pub enum Blame {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 33] = [
         Self::BadRequest,
         Self::BodyTooLarge,
         Self::BodyTimeout,
@@ -263,6 +273,9 @@ impl Cause {
         Self::Misdirected,
         Self::NotImplemented,
         Self::UriTooLong,
+        Self::TooManyAddresses,
+        Self::TooManyRequests,
+        Self::TooManyStreams,
         Self::VersionMismatch,
         Self::Internal,
         Self::AmbiguousPath,
@@ -296,6 +309,9 @@ impl Cause {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::Misdirected => "misdirected",
             Self::NotImplemented => "not_implemented",
+            Self::TooManyAddresses => "too_many_addresses",
+            Self::TooManyRequests => "too_many_requests",
+            Self::TooManyStreams => "too_many_streams",
             Self::UriTooLong => "uri_too_long",
             Self::VersionMismatch => "version_mismatch",
             Self::VersionNotSupported => "version_not_supported",
@@ -333,6 +349,9 @@ impl Cause {
             | Self::MethodNotAllowed
             | Self::Misdirected
             | Self::NotImplemented
+            | Self::TooManyAddresses
+            | Self::TooManyRequests
+            | Self::TooManyStreams
             | Self::UriTooLong
             | Self::VersionMismatch
             | Self::VersionNotSupported => Blame::Client,
@@ -368,12 +387,18 @@ impl Cause {
             Self::Misdirected => 421,
             Self::NotImplemented => 501,
             Self::UriTooLong => 414,
+            Self::TooManyAddresses => 463,
+            Self::TooManyRequests => 429,
             Self::VersionMismatch => 464,
             Self::VersionNotSupported => 505,
             Self::Internal | Self::RewriteFailed => 500,
             Self::NoRoute => 404,
             Self::RedirectTooLong => 507,
-            Self::NoTarget | Self::PoolFull | Self::Evicted | Self::Shutdown => 503,
+            Self::NoTarget
+            | Self::PoolFull
+            | Self::Evicted
+            | Self::Shutdown
+            | Self::TooManyStreams => 503,
             Self::ConnectFailed | Self::TargetClosed | Self::BadResponse | Self::Deregistered => {
                 502
             }

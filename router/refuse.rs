@@ -8,7 +8,7 @@ use crate::accept::Wire;
 use crate::publish::Publisher;
 use crate::record::{Cause, Head, Record, Recorder};
 use crate::request_id;
-use crate::respond;
+use crate::respond::{self, Accept, Page};
 
 /// Answers and writes down requests whose head was refused.
 pub struct Refuser {
@@ -22,6 +22,7 @@ pub struct Refusal {
     wire: Arc<Wire>,
     protocol: Option<&'static str>,
     head: Head,
+    accept: Accept,
     cause: Cause,
 }
 
@@ -36,6 +37,8 @@ pub struct Said<'a> {
     pub host: Option<&'a [u8]>,
     /// Path, and the query behind its `?`.
     pub target: Option<&'a [u8]>,
+    /// `Accept`, for the page.
+    pub accept: Option<&'a [u8]>,
 }
 
 impl Refuser {
@@ -79,6 +82,7 @@ impl Refuser {
             wire: Arc::clone(wire),
             protocol: said.protocol,
             head,
+            accept: Accept::of(said.accept),
             cause,
         }
     }
@@ -99,6 +103,7 @@ impl Refuser {
             head: refusal.head,
             status: refusal.cause.status(),
             error: Some(refusal.cause),
+            traits: wire.traits(),
             bytes_in: wire.received(),
             bytes_out: wire.sent(),
             upstream: None,
@@ -126,16 +131,30 @@ impl Refusal {
         &self.id
     }
 
+    /// The page of its answer.
+    pub fn page(&self, status: StatusCode) -> Page {
+        respond::page(status, &self.id, self.accept)
+    }
+
     /// The answer as HTTP/1.1; nothing when the client is gone.
     pub fn answer(&self) -> Vec<u8> {
-        let answer = self.status().map(|status| respond::raw(status, &self.id));
+        let answer = self.status();
+        let answer = answer.map(|status| respond::raw(status, &self.id, self.accept));
         answer.unwrap_or_default()
     }
 }
 
 impl<'a> Said<'a> {
+    /// What `bytes`, a head or the start of one that may be anything, seem to say.
+    pub fn by_head(bytes: &'a [u8]) -> Self {
+        Self {
+            accept: field(bytes, b"accept"),
+            ..Self::by_line(bytes)
+        }
+    }
+
     /// What the request line says that `bytes`, a head or the start of one, begin with.
-    pub fn by_line(bytes: &'a [u8]) -> Self {
+    fn by_line(bytes: &'a [u8]) -> Self {
         let line = bytes
             .split(|byte| matches!(byte, b'\r' | b'\n'))
             .next()
@@ -149,5 +168,38 @@ impl<'a> Said<'a> {
             },
             _ => Self::default(),
         }
+    }
+}
+
+/// The first value of the field `name` in what may be a head; for a page, never for a decision.
+fn field<'a>(bytes: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let lines = bytes.split(|byte| *byte == b'\n').skip(1);
+    let lines = lines.map(<[u8]>::trim_ascii_end);
+    lines.take_while(|line| !line.is_empty()).find_map(|line| {
+        let (given, value) = line.split_at_checked(name.len())?;
+        let value = value.strip_prefix(b":")?;
+        given
+            .eq_ignore_ascii_case(name)
+            .then_some(value.trim_ascii())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(bytes: &str, expect: Option<&str>) {
+        let said = Said::by_head(bytes.as_bytes());
+        assert_eq!(said.accept, expect.map(str::as_bytes), "{bytes:?}");
+    }
+
+    #[test]
+    fn what_a_client_accepts_is_read_from_whatever_it_sent() {
+        check("GET / HTTP/1.1\r\nAccept: a/b\r\n\r\n", Some("a/b"));
+        check("GET / HTTP/1.1\nACCEPT:a/b", Some("a/b"));
+        check("GET / HTTP/1.1\r\nAccepts: a/b\r\n\r\nAccept: c\r\n", None);
+        check("Accept: a/b\r\n", None);
+        check("", None);
     }
 }

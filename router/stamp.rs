@@ -102,6 +102,18 @@ fn is_future(expires: &[u8], now: std::time::SystemTime) -> bool {
     httpdate::parse_http_date(text).is_ok_and(|time| time > now)
 }
 
+/// Whether `name` is another one than `ours` to HTTP, and the same to a server that folds `_` to `-`, as CGI and WSGI do.
+pub fn is_twin(name: &str, ours: &str) -> bool {
+    let fold = |byte: u8| match byte {
+        b'_' => b'-',
+        byte => byte.to_ascii_lowercase(),
+    };
+    name.len() == ours.len()
+        && name.contains('_')
+        && name.bytes().map(fold).eq(ours.bytes().map(fold))
+        && !name.eq_ignore_ascii_case(ours)
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};

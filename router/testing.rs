@@ -11,7 +11,7 @@ use config::model;
 use config::snapshot::{Snapshot, Structure};
 use serde_json::{Value, json};
 
-use crate::record::{Head, Record, Upstream};
+use crate::record::{Head, Record, Traits, Upstream};
 
 /// Pools `ec2` and `ecs` with two targets each and `extra` keys, one route `blogs` of stable `ec2`.
 pub(crate) fn structure(extra: &Value, access_logs: &Value) -> Arc<Structure> {
@@ -94,6 +94,7 @@ pub(crate) fn record() -> Record {
         ]),
         status: 200,
         error: None,
+        traits: Traits::default(),
         bytes_in: 312,
         bytes_out: 1_400,
         upstream: Some(Upstream {

@@ -234,3 +234,76 @@ fn honest_requests_are_served_while_others_dawdle() {
         );
     }
 }
+
+#[test]
+fn one_client_has_so_many_connections_and_others_are_not_harmed() {
+    let ec2 = Stub::start("ec2");
+    let file = File::single(&ec2)
+        .server("trusted_proxies = [\"127.0.0.1\"]\nmax_connections_per_client = 3")
+        .listener("proxy_protocol = \"required\"");
+    let kanaria = Kanaria::start(&file);
+    let connect = |address: &str| {
+        let mut client = kanaria.client();
+        let header = format!("PROXY TCP6 {address} ::1 4321 80\r\n");
+        let _ = client.wire.send(header + &get("/", ""));
+        client
+            .answer(false)
+            .ok()
+            .filter(|answer| answer.status == 200)
+            .map(|_| client)
+    };
+    let kept: Vec<_> = (1..=3)
+        .map(|n| connect(&format!("2001:db8::{n}")).unwrap())
+        .collect();
+    assert!(connect("2001:db8::4").is_none(), "the same /64");
+    assert!(connect("2001:db8:0:1::1").is_some(), "another one");
+    let refused = kanaria.admin.metric(
+        "kanaria_connections_refused_total",
+        &["limit=\"max_connections_per_client\""],
+    );
+    assert_eq!(refused, 1.0);
+    drop(kept);
+    until("a place is free", || connect("2001:db8::5"));
+}
+
+#[test]
+fn a_client_above_its_rate_is_answered_429_and_keeps_its_connection() {
+    let ec2 = Stub::start("ec2");
+    let file =
+        File::single(&ec2).server("trusted_proxies = [\"127.0.0.1\"]\nmax_rps_per_client = 5");
+    let kanaria = Kanaria::start(&file);
+    let mut client = kanaria.client();
+    let began = Instant::now();
+    let mut ask = |address: &str| {
+        client.call(get(
+            "/",
+            &format!("X-Forwarded-For: {address}\r\nAccept: application/json\r\n"),
+        ))
+    };
+    let answers: Vec<_> = (0..50).map(|_| ask("203.0.113.7")).collect();
+    let took = began.elapsed();
+    let served = answers.iter().filter(|answer| answer.status == 200).count();
+    let most = 5 + (took.as_secs_f64() * 5.0).ceil() as usize;
+    println!("{served} of 50 served in {took:?}, at most {most}");
+    assert!((5..=most).contains(&served));
+    let refused = answers.iter().find(|answer| answer.status != 200).unwrap();
+    assert_eq!(
+        (refused.status, refused.head.get("retry-after")),
+        (429, Some("1"))
+    );
+    assert!(refused.text().contains("\"status\":429"));
+    assert_eq!(ask("203.0.113.8").status, 200, "another client");
+    for _ in 0..20 {
+        assert_eq!(
+            kanaria.client().call(get("/", "")).status,
+            200,
+            "a trusted proxy itself"
+        );
+    }
+    let causes = kanaria.admin.metric(
+        "kanaria_router_errors_total",
+        &["cause=\"too_many_requests\""],
+    );
+    assert_eq!(causes as usize, 50 - served);
+    assert_eq!(ec2.count(), served + 21);
+}

@@ -42,8 +42,14 @@ mod transfer;
 mod health;
 // Requests that ask to switch protocols: WebSockets, and what is none.
 mod upgrade;
+// Connections that begin with a PROXY header.
+mod proxy_protocol;
+// Requests that two readers could read differently.
+mod desync;
 // Deadlines and bounds on what a client may do.
 mod limits;
+// Clients that only hold on, beside an honest one.
+mod siege;
 // How much a pool is asked for: caps, limits, deadlines, further tries, what stands in.
 mod pressure;
 // Changes of the live state under load: in force when answered, nothing lost.

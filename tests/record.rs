@@ -396,9 +396,10 @@ fn every_metric_is_documented_and_every_documented_one_exists() {
         "a.test",
         Wanted::hosts(&["a.test"]),
     );
-    let file = file
-        .pool_keys("ecs", check)
-        .after(&format!("{found}\n{secure}\n"));
+    let file = file.pool_keys("ecs", check);
+    let balanced =
+        "[[listeners]]\nname = \"balanced\"\nbind = \"127.0.0.1:0\"\nproxy_protocol = \"required\"";
+    let file = file.after(&format!("{found}\n{secure}\n{balanced}\n"));
     let kanaria = Kanaria::start_in(folder, &file);
     volley(kanaria.public, 50, 2, |_| get("/", ""));
     ecs.die();

@@ -10,6 +10,7 @@ pub(crate) mod http2;
 mod jar;
 mod kanaria;
 mod load;
+mod siege;
 mod stats;
 mod stub;
 pub(crate) mod tls;
@@ -24,9 +25,10 @@ pub(crate) use file::File;
 pub(crate) use jar::Jar;
 pub(crate) use kanaria::{Kanaria, Outcome, command};
 pub(crate) use load::{Load, Shot, strays, volley};
+pub(crate) use siege::besiege;
 pub(crate) use stats::{Counts, share_z};
 pub(crate) use stub::{After, Exchange, Seen, Stub};
-pub(crate) use wire::Wire;
+pub(crate) use wire::{Framing, Head, Wire};
 
 /// No wait of a test lasts longer.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);

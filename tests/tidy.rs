@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 /// Whom a module of the router may name, besides itself and `config`; `run`, `plane`, `accept` and the command line
 /// put the parts together and are free to name them.
-const MAY: [(&str, &[&str]); 22] = [
+const MAY: &[(&str, &[&str])] = &[
     ("access_log", &["metrics", "record"]),
     ("action", &["record", "respond"]),
     ("admin", &["control", "journal", "state", "tls"]),
     ("cap", &[]),
+    ("clients", &[]),
     ("control", &["journal", "publish", "state"]),
     ("discovery", &["pool", "source"]),
     ("evict", &["accept", "pool"]),
@@ -21,13 +22,14 @@ const MAY: [(&str, &[&str]); 22] = [
     ("hygiene", &["record"]),
     ("identify", &[]),
     ("journal", &[]),
-    ("metrics", &["pool", "record"]),
+    ("metrics", &["clients", "pool", "record"]),
     ("pool", &[]),
     (
         "proxy",
         &[
             "accept",
             "action",
+            "clients",
             "entropy",
             "forward",
             "forwarded",
@@ -49,9 +51,10 @@ const MAY: [(&str, &[&str]); 22] = [
 ];
 
 /// Policies of the request path: plain values and header bytes, never pingora's types.
-const POLICIES: [&str; 14] = [
+const POLICIES: &[&str] = &[
     "action",
     "cap",
+    "clients",
     "hygiene",
     "identify",
     "request_id",

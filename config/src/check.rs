@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
 use crate::discovery;
-use crate::model::{AccessLog, Admin, Config, Limits, Listener, Resolver, Server};
+use crate::model::{AccessLog, Admin, Config, Limits, Listener, ProxyProtocol, Resolver, Server};
 use crate::problem::{Fault, Path};
 use crate::units::{Duration, Size};
 
@@ -17,12 +17,7 @@ pub fn settings(config: &Config) -> Vec<Fault> {
     let top = Path::default();
     server(&config.server, &top.key("server"), &mut faults);
     admin(&config.admin, &top.key("admin"), &mut faults);
-    listeners(
-        &config.listeners,
-        &config.admin,
-        &top.key("listeners"),
-        &mut faults,
-    );
+    listeners(config, &top.key("listeners"), &mut faults);
     resolver(&config.resolver, &top.key("resolver"), &mut faults);
     for (name, settings) in config.pools.iter() {
         pool::check(name, settings, &top.key("pools").key(name), &mut faults);
@@ -169,18 +164,19 @@ fn tokens(admin: &Admin, path: &Path, faults: &mut Vec<Fault>) {
     }
 }
 
-fn listeners(listeners: &[Listener], admin: &Admin, path: &Path, faults: &mut Vec<Fault>) {
-    if listeners.is_empty() {
+fn listeners(config: &Config, path: &Path, faults: &mut Vec<Fault>) {
+    if config.listeners.is_empty() {
         let message = "there must be at least one, as `[[listeners]]` with `name` and `bind`";
         faults.push(path.fault(message));
     }
     let mut names = Names::default();
     let mut taken = HashMap::new();
-    if let Ok(admin) = address(&admin.bind) {
+    if let Ok(admin) = address(&config.admin.bind) {
         taken.insert(admin, "admin.bind".to_owned());
     }
-    for (position, listener) in listeners.iter().enumerate() {
+    for (position, listener) in config.listeners.iter().enumerate() {
         let path = path.index(position);
+        proxy_protocol(listener, &config.server, &path, faults);
         names.take(&listener.name, &path.key("name"), faults);
         let bind = path.key("bind");
         match address(&listener.bind) {
@@ -196,6 +192,13 @@ fn listeners(listeners: &[Listener], admin: &Admin, path: &Path, faults: &mut Ve
         if let Some(settings) = &listener.tls {
             tls::check(listener, settings, &path, faults);
         }
+    }
+}
+
+fn proxy_protocol(listener: &Listener, server: &Server, path: &Path, faults: &mut Vec<Fault>) {
+    if listener.proxy_protocol == ProxyProtocol::Required && server.trusted_proxies.is_empty() {
+        let message = "only `server.trusted_proxies` may send a PROXY header, and there are none: every connection would be closed";
+        faults.push(path.key("proxy_protocol").fault(message));
     }
 }
 

@@ -26,7 +26,8 @@ pub use route::{
 };
 pub use rules::{CookieNames, Cookies, Expire, Fields, Headers, Replacement, Rewrite, When};
 pub use server::{
-    Admin, AdminTls, Forwarded, ForwardedMode, HostHeader, Limits, Role, Server, Timeouts, Token,
+    Admin, AdminTls, DesyncMode, Forwarded, ForwardedMode, HostHeader, InvalidHeaders, Limits,
+    Role, Server, Timeouts, Token,
 };
 pub use tls::{CertificateSource, ClientAuth, ListenerTls, TlsVersion};
 
@@ -82,6 +83,21 @@ pub struct Listener {
     /// TLS; absent: clear text.
     #[serde(default)]
     pub tls: Option<ListenerTls>,
+    /// Whether each connection begins with a PROXY header of a load balancer that names the client. A change holds for new connections.
+    #[serde(default)]
+    pub proxy_protocol: ProxyProtocol,
+}
+
+/// Whether connections begin with a PROXY header.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProxyProtocol {
+    /// No: the peer is the client, and a PROXY header is no request.
+    #[default]
+    Off,
+    /// Yes, of version 1 or 2, before TLS, within `timeouts.header`; a connection without one, or of a peer that is not in
+    /// `trusted_proxies`, is closed. The client it names is not trusted by that, unless it is in `trusted_proxies` itself.
+    Required,
 }
 
 /// How names are looked up. `/etc/hosts` comes first, and search domains and options are those of `/etc/resolv.conf`; both files are

@@ -88,6 +88,8 @@ pub struct Listener {
     pub h2c: bool,
     /// How TLS is ended; `None` for clear text.
     pub tls: Option<Arc<model::ListenerTls>>,
+    /// Whether connections begin with a PROXY header.
+    pub proxy_protocol: model::ProxyProtocol,
 }
 
 /// A group of targets and how to reach them.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::AcqRel, Ordering::Acquire};
 
+use crate::clients::Counted;
+
 /// Counts open connections of all listeners.
 #[derive(Debug, Default)]
 pub struct Gauge {
@@ -11,14 +13,21 @@ pub struct Gauge {
 
 /// One open connection; dropping it closes it in the count.
 #[derive(Debug)]
-pub(super) struct Open(Arc<Gauge>);
+pub(super) struct Open {
+    gauge: Arc<Gauge>,
+    /// The same in the count of its client, where one is kept.
+    client: Option<Counted>,
+}
 
 impl Gauge {
     /// Counts one more, unless `most` are open.
     pub(super) fn enter(self: &Arc<Self>, most: u32) -> Option<Open> {
         let enter = |open: u32| (open < most).then_some(open + 1);
         self.open.fetch_update(AcqRel, Acquire, enter).ok()?;
-        Some(Open(Arc::clone(self)))
+        Some(Open {
+            gauge: Arc::clone(self),
+            client: None,
+        })
     }
 
     /// Open connections now.
@@ -27,9 +36,16 @@ impl Gauge {
     }
 }
 
+impl Open {
+    /// It counts for its client, too, as long as it is open.
+    pub(super) fn count(&mut self, client: Counted) {
+        self.client = Some(client);
+    }
+}
+
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, AcqRel);
+        self.gauge.open.fetch_sub(1, AcqRel);
     }
 }
 

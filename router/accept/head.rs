@@ -5,13 +5,13 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
-use config::model::{Limits, Timeouts};
+use config::model::{Limits, Server, Timeouts};
 use tokio::time::{Instant, Sleep, timeout_at};
 
 use super::alarm::Alarm;
 use super::connection::Connection;
-use crate::hygiene::{self, Framing};
-use crate::record::Cause;
+use crate::hygiene::{self, Passed, Refused};
+use crate::record::{Cause, Desync, Ruling, Traits};
 
 /// Bytes read in one go; a usual head fits.
 const ROOM: usize = 4096;
@@ -21,7 +21,7 @@ pub(super) enum Next {
     /// Nothing: the client closed, was idle for too long, or we are shutting down.
     Nothing,
     /// A head that passed, of so many bytes.
-    Head(usize, Framing),
+    Head(usize, Passed),
     /// A head, or the start of one, that will not be served.
     Refused(Cause),
 }
@@ -80,19 +80,19 @@ pub(super) async fn beginning<S: Future>(
 /// Waits for the next request of `connection` and checks its head.
 pub(super) async fn next<S: Future>(
     connection: &mut Connection,
-    limits: &Limits,
-    timeouts: &Timeouts,
+    server: &Server,
     patience: &mut Patience<'_, S>,
 ) -> Next {
+    let timeouts = &server.timeouts;
     if connection.waiting().is_empty() && !patience.first_byte(connection, timeouts.idle.0).await {
         return Next::Nothing;
     }
     let begin = Instant::now();
     connection.start_request(begin);
-    if let Some(next) = arrived(connection, limits, 0) {
+    if let Some(next) = arrived(connection, server, 0) {
         return next;
     }
-    match timeout_at(begin + timeouts.header.0, rest(connection, limits)).await {
+    match timeout_at(begin + timeouts.header.0, rest(connection, server)).await {
         Ok(next) => next,
         Err(_) => Next::Refused(Cause::HeaderTimeout),
     }
@@ -131,42 +131,54 @@ impl<'a, S: Future> Patience<'a, S> {
 }
 
 /// Reads on until a head is complete, or never can be.
-async fn rest(connection: &mut Connection, limits: &Limits) -> Next {
+async fn rest(connection: &mut Connection, server: &Server) -> Next {
     loop {
         // The last two bytes may be the start of the empty line.
         let searched = connection.waiting().len().saturating_sub(2);
         if !matches!(connection.fill(ROOM).await, Ok(1..)) {
             return Next::Refused(Cause::ClientClosed);
         }
-        if let Some(next) = arrived(connection, limits, searched) {
+        if let Some(next) = arrived(connection, server, searched) {
             return next;
         }
     }
 }
 
 /// What has arrived, when that can be said; the first `searched` bytes are known to hold no end of a head.
-fn arrived(connection: &mut Connection, limits: &Limits, searched: usize) -> Option<Next> {
+fn arrived(connection: &mut Connection, server: &Server, searched: usize) -> Option<Next> {
     connection.skip_empty_lines();
     let bytes = connection.waiting();
     let Some(end) = hygiene::end_of_head(bytes, searched) else {
-        return hopeless(bytes, limits).map(Next::Refused);
+        return hopeless(bytes, &server.limits).map(|refused| refuse(connection, refused));
     };
-    Some(match hygiene::check(&bytes[..end], limits) {
-        Ok(framing) => Next::Head(end, framing),
-        Err(cause) => Next::Refused(cause),
+    Some(match hygiene::check(&bytes[..end], server) {
+        Ok(passed) => {
+            if passed.traits != Traits::default() {
+                connection.wire().note(passed.traits, passed.ruling);
+            }
+            Next::Head(end, passed)
+        }
+        Err(refused) => refuse(connection, refused),
     })
 }
 
+fn refuse(connection: &Connection, refused: Refused) -> Next {
+    connection.wire().note(refused.traits, Ruling::Refuse);
+    Next::Refused(refused.cause)
+}
+
 /// Why this start can never become a head that is served; no need to wait for the rest.
-fn hopeless(bytes: &[u8], limits: &Limits) -> Option<Cause> {
+fn hopeless(bytes: &[u8], limits: &Limits) -> Option<Refused> {
     let line = memchr::memchr(b'\n', bytes);
     match bytes.first() {
-        Some(first) if !first.is_ascii_uppercase() && *first != b'\r' => Some(Cause::BadRequest),
+        Some(first) if !first.is_ascii_uppercase() && *first != b'\r' => {
+            Some(Desync::BadMethod.into())
+        }
         _ if line.unwrap_or(bytes.len()) as u64 > limits.request_line.0 + 2 => {
-            Some(Cause::UriTooLong)
+            Some(Cause::UriTooLong.into())
         }
         _ if bytes.len() as u64 > limits.request_line.0 + limits.headers.0 => {
-            Some(Cause::HeaderTooLarge)
+            Some(Cause::HeaderTooLarge.into())
         }
         _ => None,
     }

@@ -1,14 +1,18 @@
 //! One connection that speaks HTTP/2, from its preface to its close: each stream is a request, served in a task of its own.
 //!
-//! Frames, HPACK and flow control are the crate `h2`'s, and so are its answers to what no stream can be made of: those
-//! are seen by nobody else and have no line in the log. What became a request is served, or refused, by us.
+//! Frames, HPACK and flow control are the crate `h2`'s, and so are its answers to what no request can be made of; `ledger`
+//! sees those in the frames, so that they are written down too. What became a request is served, or refused, by us.
 
 mod budget;
+mod frames;
+mod ledger;
 mod serve;
 mod session;
 mod settings;
 mod stream;
+mod watched;
 
+use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -27,9 +31,16 @@ use super::gauge::Open;
 use super::serve::Service;
 use super::wire::{SharedId, Wire};
 use budget::Budget;
+use watched::{Shared, Watched};
+
+use crate::record::Cause;
+use crate::refuse::Said;
 
 /// A client that was told to go has this long for what it had already sent; then the connection is closed.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// The frames of one connection.
+type Framed = Frames<Watched<Connection>, Bytes>;
 
 /// What belongs to one connection besides its frames.
 struct Streams {
@@ -38,6 +49,7 @@ struct Streams {
     id: SharedId,
     running: JoinSet<bool>,
     budget: Budget,
+    shared: Shared,
     idle: Duration,
     /// The connection counts as open until the last request of it is written down.
     _open: Option<Open>,
@@ -54,7 +66,9 @@ pub(super) async fn serve(
     let (limits, timeouts) = (&server.limits, &server.timeouts);
     let wire = Arc::clone(connection.wire());
     let (connection, open) = connection.into_bytes();
-    let handshake = settings::of(limits).handshake(connection);
+    let shared = Shared::default();
+    let watched = Watched::new(connection, shared.clone(), timeouts.header.0);
+    let handshake = settings::of(limits).handshake(watched);
     let Ok(Ok(frames)) = timeout(timeouts.header.0, handshake).await else {
         return;
     };
@@ -65,6 +79,7 @@ pub(super) async fn serve(
         id: SharedId::default(),
         running: JoinSet::new(),
         budget: Budget::default(),
+        shared,
         _open: open,
     };
     streams.accept(frames, cut.clone()).await;
@@ -73,11 +88,12 @@ pub(super) async fn serve(
 
 impl Streams {
     /// Takes streams on until the connection ends. Whoever waits here also moves the bytes of all streams.
-    async fn accept(&mut self, mut frames: Frames<Connection, Bytes>, cut: watch::Receiver<bool>) {
+    async fn accept(&mut self, mut frames: Framed, cut: watch::Receiver<bool>) {
         let mut cut = pin!(turned(cut));
         let mut stopping = pin!(turned(self.service.leaving.clone()));
         let mut leaving = false;
         let mut timer = pin!(tokio::time::sleep(self.idle));
+        let shared = self.shared.clone();
         loop {
             tokio::select! {
                 biased;
@@ -99,6 +115,8 @@ impl Streams {
                     }
                     Some(Err(_)) | None => return,
                 },
+                // Only when no stream is left to take on: one that `h2` has answered may still become a request.
+                cause = poll_fn(|_| shared.ledger().next_refused()) => self.note(cause),
                 () = &mut timer, if self.running.is_empty() => {
                     if leaving {
                         return;
@@ -111,7 +129,7 @@ impl Streams {
     }
 
     /// Tells the client that no further stream will be taken on (RFC 9113 section 6.8).
-    fn dismiss(&self, frames: &mut Frames<Connection, Bytes>, timer: Pin<&mut Sleep>) {
+    fn dismiss(&self, frames: &mut Framed, timer: Pin<&mut Sleep>) {
         frames.graceful_shutdown();
         timer.reset(Instant::now() + FAREWELL);
     }
@@ -120,8 +138,10 @@ impl Streams {
         &mut self,
         request: Request<RecvStream>,
         respond: SendResponse<Bytes>,
-        frames: &mut Frames<Connection, Bytes>,
+        frames: &mut Framed,
     ) -> ControlFlow<()> {
+        let stream = respond.stream_id().as_u32();
+        self.shared.ledger().accepted(stream);
         // Streams that the client has given up may still be on their way to a target.
         if self.running.len() >= settings::MOST_RUNNING {
             frames.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
@@ -134,7 +154,7 @@ impl Streams {
         ControlFlow::Continue(())
     }
 
-    fn ended(&mut self, ended: &Result<bool, JoinError>, frames: &mut Frames<Connection, Bytes>) {
+    fn ended(&mut self, ended: &Result<bool, JoinError>, frames: &mut Framed) {
         let answered = matches!(ended, Ok(true));
         if !self.budget.admits(answered) {
             frames.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
@@ -149,8 +169,21 @@ impl Streams {
         }
     }
 
+    /// Writes down a stream that became no request: the protocol answered it, or nobody did.
+    fn note(&self, cause: Cause) {
+        let refuser = &self.service.refuser;
+        let said = Said {
+            protocol: Some("HTTP/2"),
+            ..Said::default()
+        };
+        let wire = self.wire.stream(&self.id);
+        refuser.record(refuser.refusal(&wire, said, cause));
+    }
+
     /// The connection is gone: what still runs notices, or is cut.
     async fn end(mut self, cut: watch::Receiver<bool>) {
+        let left = self.shared.ledger().close();
+        left.into_iter().for_each(|cause| self.note(cause));
         tokio::select! {
             biased;
             () = turned(cut) => {}

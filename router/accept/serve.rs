@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v1::server::HttpSession;
@@ -16,7 +17,7 @@ use super::alarm::Alarm;
 use super::connection::Connection;
 use super::head::{self, Beginning, Next, Patience};
 use super::probe::{self, Readiness};
-use crate::hygiene::Framing;
+use crate::hygiene;
 use crate::proxy::Proxy;
 use crate::record::Cause;
 use crate::refuse::{Refuser, Said};
@@ -64,8 +65,7 @@ pub(super) async fn serve(mut connection: Connection, service: Arc<Service>) {
         service.refuser.recorder().ready().await;
         let published = service.refuser.publisher().current();
         let server = &published.snapshot.structure.server;
-        let (limits, timeouts) = (&server.limits, &server.timeouts);
-        match head::next(&mut connection, limits, timeouts, &mut patience).await {
+        match head::next(&mut connection, server, &mut patience).await {
             Next::Nothing => return,
             Next::Refused(cause) => {
                 return refuse(connection, &service, cause).await;
@@ -74,32 +74,32 @@ pub(super) async fn serve(mut connection: Connection, service: Arc<Service>) {
                 let answer = service.readiness.raw(connection.waiting());
                 return connection.answer(&answer).await;
             }
-            Next::Head(length, framing) => match one(connection, length, framing, &service).await {
-                Some(kept) => connection = kept,
-                None => return,
-            },
+            Next::Head(length, passed) => {
+                let mut head = connection.admit(length, passed.framing);
+                if passed.repair {
+                    head = BytesMut::from(&*hygiene::repaired(&head, server));
+                }
+                match one(connection, head, &service).await {
+                    Some(kept) => connection = kept,
+                    None => return,
+                }
+            }
         }
     }
 }
 
 /// Answers what is no request that we serve, and closes.
 async fn refuse(connection: Connection, service: &Service, cause: Cause) {
-    let said = Said::by_line(connection.waiting());
+    let said = Said::by_head(connection.waiting());
     let refusal = service.refuser.refusal(connection.wire(), said, cause);
     connection.answer(&refusal.answer()).await;
     service.refuser.record(refusal);
 }
 
 /// Has one request served; the connection comes back when it can take another one.
-async fn one(
-    mut connection: Connection,
-    length: usize,
-    framing: Framing,
-    service: &Service,
-) -> Option<Connection> {
+async fn one(connection: Connection, head: BytesMut, service: &Service) -> Option<Connection> {
     let leaving = &service.leaving;
     let wire = Arc::clone(connection.wire());
-    let head = connection.admit(length, framing);
     let mut session = HttpSession::new(Box::new(connection));
     session.set_pipelined_prefix(head);
     let mut session = ServerSession::H1(session);

@@ -5,7 +5,7 @@
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
@@ -15,7 +15,7 @@ use http::HeaderValue;
 
 use super::ending::{Ending, Ends};
 use super::wires::Wires;
-use crate::record::Tls;
+use crate::record::{Desync, Ruling, Tls, Traits};
 use crate::tls::Secured;
 
 /// The id made for the first request without a cookie on a connection that carries many requests at once.
@@ -48,7 +48,14 @@ pub struct Wire {
     switched: AtomicBool,
     met: AtomicBool,
     answered: AtomicBool,
+    /// What was odd about the head in progress: a reason's number and the marks below.
+    odd: AtomicU8,
 }
+
+/// Marks of `Wire::odd` beside the number.
+const INVALID_HEADER: u8 = 0x20;
+const ALONE: u8 = 0x40;
+const CLOSES: u8 = 0x80;
 
 impl Wire {
     pub(super) fn new(
@@ -92,6 +99,7 @@ impl Wire {
             switched: AtomicBool::new(false),
             met: AtomicBool::new(false),
             answered: AtomicBool::new(false),
+            odd: AtomicU8::new(0),
         }
     }
 
@@ -124,6 +132,47 @@ impl Wire {
         self.ends.begin();
         self.switched.store(false, Relaxed);
         self.met.store(false, Relaxed);
+        self.odd.store(0, Relaxed);
+    }
+
+    /// The head in progress has `traits`, and `ruling` says what becomes of it.
+    pub(super) fn note(&self, traits: Traits, ruling: Ruling) {
+        let number = traits.desync.map_or(0, |desync| desync as u8);
+        let invalid = if traits.invalid_header {
+            INVALID_HEADER
+        } else {
+            0
+        };
+        let ruled = match ruling {
+            Ruling::Serve | Ruling::Refuse => 0,
+            Ruling::ServeAlone => ALONE,
+            Ruling::ServeAndClose => ALONE | CLOSES,
+        };
+        self.odd.store(number | invalid | ruled, Relaxed);
+    }
+
+    /// What was odd about the head in progress.
+    pub fn traits(&self) -> Traits {
+        let odd = self.odd.load(Relaxed);
+        Traits {
+            desync: Desync::of(odd & (INVALID_HEADER - 1)),
+            invalid_header: odd & INVALID_HEADER != 0,
+        }
+    }
+
+    /// Whether a header of it has a name with other characters than letters, digits and `-`.
+    pub fn has_invalid_header(&self) -> bool {
+        self.odd.load(Relaxed) & INVALID_HEADER != 0
+    }
+
+    /// Whether nothing else may share its connection to the target.
+    pub fn is_alone(&self) -> bool {
+        self.odd.load(Relaxed) & ALONE != 0
+    }
+
+    /// Whether the connection ends with the answer to the request in progress.
+    pub fn closes(&self) -> bool {
+        self.odd.load(Relaxed) & CLOSES != 0
     }
 
     /// Whether the request in progress has met `meet`.

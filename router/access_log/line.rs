@@ -1,6 +1,6 @@
 //! One record as one line of JSON: every field in one order, `null` for what is not known.
 //!
-//! Fields of later work (shadow, cookie conflicts, request classes) are `null`. Values of Cookie and
+//! Fields of later work (shadow, cookie conflicts) are `null`. Values of Cookie and
 //! Authorization are not in the record, so they cannot get here.
 
 use config::decision::{Reason, Sticky};
@@ -142,9 +142,20 @@ impl Line {
     fn rest(&mut self, record: &Record) {
         self.null(key!("shadow"));
         self.null(key!("cookie_dup"));
-        self.null(key!("desync"));
+        self.desync(record);
         self.head(key!("user_agent"), record, Text::UserAgent);
         self.head(key!("referer"), record, Text::Referer);
+    }
+
+    /// `Ambiguous:BothTeClPresent`: class and reason, as an ALB writes them.
+    fn desync(&mut self, record: &Record) {
+        self.key(key!("desync"));
+        let Some(desync) = record.traits.desync else {
+            return self.0.extend_from_slice(text::NULL);
+        };
+        for part in ["\"", desync.class().as_alb(), ":", desync.as_str(), "\""] {
+            self.0.extend_from_slice(part.as_bytes());
+        }
     }
 
     fn key(&mut self, key: &str) {

@@ -306,6 +306,7 @@ async fn a_changed_listener_needs_a_restart() {
         name: "public".into(),
         bind: "127.0.0.1:1".parse().unwrap(),
         h2c: false,
+        proxy_protocol: config::model::ProxyProtocol::Off,
     });
     assert!(change::needs_restart(&old, &new).is_err());
     assert!(change::needs_restart(&old, &old).is_ok());

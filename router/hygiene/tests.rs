@@ -2,10 +2,6 @@
 
 use super::*;
 
-fn limits() -> Limits {
-    Limits::default()
-}
-
 #[track_caller]
 fn check_head(head: &str, expect: Result<Framing, Cause>) {
     check_bytes(head.replace('\n', "\r\n").as_bytes(), expect);
@@ -13,7 +9,28 @@ fn check_head(head: &str, expect: Result<Framing, Cause>) {
 
 #[track_caller]
 fn check_bytes(head: &[u8], expect: Result<Framing, Cause>) {
-    assert_eq!(check(head, &limits()), expect, "{}", head.escape_ascii());
+    let checked = check(head, &Server::default());
+    let checked = checked.map(|passed| passed.framing);
+    let checked = checked.map_err(|refused| refused.cause);
+    assert_eq!(checked, expect, "{}", head.escape_ascii());
+}
+
+/// What goes on of `head`, which passes, and what is odd about it.
+#[track_caller]
+fn check_repair(head: &str, server: &Server, desync: Option<Desync>, expect: &str) {
+    let head = head.replace('\n', "\r\n");
+    let passed = check(head.as_bytes(), server).unwrap();
+    assert_eq!(passed.traits.desync, desync, "{head}");
+    assert_eq!(passed.repair, !expect.is_empty(), "{head}");
+    if passed.repair {
+        let repaired = repaired(head.as_bytes(), server);
+        assert_eq!(
+            String::from_utf8(repaired).unwrap().replace("\r\n", "\n"),
+            expect
+        );
+        let again = check(expect.replace('\n', "\r\n").as_bytes(), server).unwrap();
+        assert_eq!((again.framing, again.repair), (passed.framing, false));
+    }
 }
 
 const fn length(length: u64) -> Result<Framing, Cause> {
@@ -68,18 +85,12 @@ fn request_lines_that_are_not_one_are_refused() {
         "GET  / HTTP/1.1",
         "GET / HTTP/1.1 ",
         " GET / HTTP/1.1",
-        "GET / a HTTP/1.1",
         "GET\t/\tHTTP/1.1",
         "GET foo HTTP/1.1",
         "GET * HTTP/1.1",
         "get / HTTP/1.1",
         "G(T / HTTP/1.1",
-        "GET /\u{1} HTTP/1.1",
         "GET /a#b HTTP/1.1",
-        "GET /<a> HTTP/1.1",
-        "GET /`a HTTP/1.1",
-        "GET /?a=<b> HTTP/1.1",
-        "GET /?a=\"b\" HTTP/1.1",
         "GET / http/1.1",
         "GET / HTTP/1.1x",
         "GET / HTTP/11",
@@ -87,7 +98,6 @@ fn request_lines_that_are_not_one_are_refused() {
     ] {
         check_head(&format!("{line}\nHost: a\n\n"), BAD);
     }
-    check_bytes(b"GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n", BAD);
 }
 
 #[test]
@@ -120,7 +130,6 @@ fn fields_that_two_readers_could_read_differently_are_refused() {
         "X\u{0}: y",
         "X(: y",
         "X: a\u{1}b",
-        "Content-Length: 1\nContent-Length: 1",
         "Content-Length: 1\nContent-Length: 2",
         "Content-Length: 1, 1",
         "Content-Length: +1",
@@ -129,11 +138,8 @@ fn fields_that_two_readers_could_read_differently_are_refused() {
         "Content-Length:",
         "Content-Length: 1 1",
         "Content-Length: 9999999999999999999",
-        "Content_Length: 1",
-        "Content-Length: 1\nTransfer-Encoding: chunked",
         "Transfer-Encoding: chunked\nTransfer-Encoding: chunked",
         "Transfer-Encoding: chunked\nTransfer-Encoding: identity",
-        "Transfer_Encoding: chunked",
         "Host: b",
         "Host: a",
     ] {
@@ -218,12 +224,66 @@ fn each_limit_has_its_status() {
         &format!("GET / HTTP/1.1\nHost: a\n{many}\n"),
         Err(Cause::HeaderTooLarge),
     );
-    let small = Limits {
-        request_body: config::units::Size(10),
-        ..limits()
-    };
+    let mut small = Server::default();
+    small.limits.request_body = config::units::Size(10);
     let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n";
-    assert_eq!(check(head, &small), Err(Cause::BodyTooLarge));
+    assert_eq!(check(head, &small), Err(Cause::BodyTooLarge.into()));
+}
+
+#[test]
+fn what_some_would_read_in_another_way_does_not_go_on() {
+    let server = Server::default();
+    let both = "POST / HTTP/1.1\nHost: a\nContent-Length: 3\nTransfer-Encoding: chunked\nX: y\n\n";
+    let one = "POST / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\nX: y\n\n";
+    check_repair(both, &server, Some(Desync::BothTeClPresent), one);
+    let twice = "POST / HTTP/1.1\ncontent-length: 3\nHost: a\nContent-Length: 03\n\n";
+    let once = "POST / HTTP/1.1\ncontent-length: 3\nHost: a\n\n";
+    check_repair(twice, &server, Some(Desync::DuplicateContentLength), once);
+    let folded = "POST / HTTP/1.1\nHost: a\nTransfer_Encoding: chunked\ncontent_length: 3\n\n";
+    let bare = "POST / HTTP/1.1\nHost: a\n\n";
+    check_repair(folded, &server, Some(Desync::SuspiciousHeader), bare);
+    let space = "GET /a b?<c> HTTP/1.1\nHost: a\n\n";
+    let escaped = "GET /a%20b?%3Cc%3E HTTP/1.1\nHost: a\n\n";
+    check_repair(space, &server, Some(Desync::SpaceInUri), escaped);
+    check_repair(
+        "GET /\u{3042} HTTP/1.1\nHost: a\nX_Y: z\n\n",
+        &server,
+        None,
+        "",
+    );
+}
+
+#[test]
+fn headers_that_an_alb_calls_invalid_are_left_out_where_that_is_asked_for() {
+    let server = Server {
+        invalid_headers: InvalidHeaders::Drop,
+        ..Server::default()
+    };
+    let head = "GET / HTTP/1.1\nHost: a\nX_Y: z\nX.Y: z\nX-Y: z\n\n";
+    check_repair(head, &server, None, "GET / HTTP/1.1\nHost: a\nX-Y: z\n\n");
+}
+
+#[test]
+fn no_more_than_thirty_addresses_pass() {
+    let chain = |n: usize| vec!["1.1.1.1"; n].join(",");
+    for (fields, expect) in [
+        (chain(30), length(0)),
+        (chain(31), Err(Cause::TooManyAddresses)),
+        (
+            format!("{}\nx-forwarded-for: {}", chain(16), chain(14)),
+            length(0),
+        ),
+        (
+            format!("{}\nx-forwarded-for: {}", chain(16), chain(15)),
+            Err(Cause::TooManyAddresses),
+        ),
+        (format!("{},,, ", chain(30)), length(0)),
+    ] {
+        check_head(
+            &format!("GET / HTTP/1.1\nHost: a\nX-Forwarded-For: {fields}\n\n"),
+            expect,
+        );
+    }
 }
 
 #[test]
@@ -244,14 +304,14 @@ fn the_end_of_a_head_is_found_wherever_the_reads_were_cut() {
 proptest::proptest! {
     #[test]
     fn no_bytes_panic(bytes: Vec<u8>) {
-        let _ = check(&bytes, &limits());
+        let _ = check(&bytes, &Server::default());
         let _ = end_of_head(&bytes, 0);
     }
 
     #[test]
     fn what_passes_is_read_the_same_by_a_second_parser(line in "[A-Z]{1,8} [/a-z]{1,10}", fields in proptest::collection::vec("[A-Za-z-]{1,12}: ?[ -~]{0,12}", 0..6)) {
         let head = format!("{line} HTTP/1.1\r\nHost: a\r\n{}\r\n", fields.iter().map(|field| format!("{field}\r\n")).collect::<String>());
-        if check(head.as_bytes(), &limits()).is_ok() {
+        if check(head.as_bytes(), &Server::default()).is_ok() {
             let mut space = [httparse::EMPTY_HEADER; 16];
             let mut request = httparse::Request::new(&mut space);
             let parsed = request.parse(head.as_bytes()).unwrap();

@@ -43,7 +43,8 @@ fn moved() -> Metrics {
     metrics.connection_opened("public", "HTTP/1.1");
     metrics.connection_opened("public", "HTTP/1.1");
     metrics.connection_closed("public", "HTTP/1.1");
-    metrics.connection_refused("public");
+    metrics.connection_refused("public", "max_connections");
+    metrics.introduction_refused("public", "untrusted");
     metrics.access_log("logs/access.json");
     metrics.finished(&record(), &snapshot);
     metrics.finished(&unreadable(), &snapshot);

@@ -6,7 +6,7 @@ use config::decision::Choice;
 use config::flag::Flag;
 use config::redirect::Asked;
 use config::snapshot::Route;
-use http::{Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use pingora_error::Result;
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
@@ -51,7 +51,11 @@ impl Exchange {
         self.cause = Some(cause);
         let status =
             StatusCode::from_u16(cause.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let reply = action::page(status, self.reader(session.req_header()));
+        let mut reply = action::page(status, self.reader(session.req_header()));
+        if cause == Cause::TooManyRequests {
+            let second = HeaderValue::from_static("1");
+            reply.fields.push((header::RETRY_AFTER, second));
+        }
         self.send(session, reply).await
     }
 
@@ -85,7 +89,7 @@ impl Exchange {
         let accept = head.headers.get(header::ACCEPT);
         Reader {
             request_id: self.request_id(),
-            accept: accept.map(http::HeaderValue::as_bytes),
+            accept: accept.map(HeaderValue::as_bytes),
         }
     }
 
@@ -191,11 +195,9 @@ fn is_shared(response: &ResponseHeader) -> bool {
         cache_control: headers
             .get_all(header::CACHE_CONTROL)
             .iter()
-            .map(http::HeaderValue::as_bytes)
+            .map(HeaderValue::as_bytes)
             .collect(),
-        expires: headers
-            .get(header::EXPIRES)
-            .map(http::HeaderValue::as_bytes),
+        expires: headers.get(header::EXPIRES).map(HeaderValue::as_bytes),
         surrogate: headers.contains_key("surrogate-control")
             || headers.contains_key("cdn-cache-control"),
     };

@@ -14,6 +14,7 @@ use pingora_proxy::Session;
 use super::exchange::{Arrival, Exchange};
 use super::head;
 use crate::accept::{Connection, Wire};
+use crate::clients::Clients;
 use crate::entropy::{Entropy, Shared};
 use crate::forward::Journey;
 use crate::identify;
@@ -30,6 +31,9 @@ impl Exchange {
             Error::explain(ErrorType::InternalError, "a connection of another layer")
         })?;
         wire.meet();
+        if wire.closes() {
+            session.set_keepalive(None);
+        }
         let server = &self.hold.snapshot().structure.server;
         session.set_read_timeout(Some(server.timeouts.body.0));
         session.set_write_timeout(Some(server.timeouts.body.0));
@@ -69,6 +73,17 @@ impl Exchange {
             return Err(self.end(Cause::Misdirected));
         }
         Ok(())
+    }
+
+    /// Whether its client has used what it may have a second; if not, this is one more.
+    pub(super) fn is_over_limit(&self, clients: &Clients) -> bool {
+        let server = &self.hold.snapshot().structure.server;
+        let most = server.max_rps_per_client;
+        let Some(arrival) = self.arrival.as_ref().filter(|_| most > 0) else {
+            return false;
+        };
+        !identify::is_trusted(arrival.client, &server.trusted_proxies)
+            && !clients.admits(arrival.client, most)
     }
 
     /// Decides where the request goes, by the one snapshot it keeps.

@@ -130,6 +130,7 @@ impl Exchange {
             head: std::mem::take(&mut arrival.head),
             status: status.or_else(|| cause.map(Cause::status)).unwrap_or(0),
             error: cause,
+            traits: arrival.wire.traits(),
             bytes_in: arrival.wire.received(),
             bytes_out: arrival.wire.sent(),
             upstream: self.upstream,

@@ -15,6 +15,7 @@ use pingora_http::RequestHeader;
 
 use super::exchange::{Arrival, Exchange};
 use crate::forwarded::{self, Change};
+use crate::stamp;
 use crate::tls::told;
 
 pub(super) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -25,6 +26,18 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 pub(super) const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 const POOL: HeaderName = HeaderName::from_static("kanaria-pool");
 const REASON: HeaderName = HeaderName::from_static("kanaria-reason");
+
+/// Fields that a target believes, because they are ours.
+static OURS: [HeaderName; 8] = [
+    FORWARDED_FOR,
+    FORWARDED_PROTO,
+    FORWARDED_PORT,
+    FORWARDED_HOST,
+    REQUEST_ID,
+    TRACE_ID,
+    POOL,
+    REASON,
+];
 
 /// Fields that may come on top of the client's.
 const MARKS: usize = 9;
@@ -37,6 +50,9 @@ impl Exchange {
             parts.headers.reserve(MARKS);
             // First of all: it looks at every name, and here are the fewest.
             self.tell_tls(arrival, &mut parts.headers);
+            if arrival.wire.has_invalid_header() {
+                self.drop_twins(&mut parts.headers);
+            }
             self.set_forwarded(arrival, &mut parts.headers)?;
             self.edit_request_fields(&mut parts.headers);
             self.set_marks(arrival, &mut parts.headers);
@@ -61,6 +77,23 @@ impl Exchange {
         self.sent = Some(Instant::now());
         self.hold.sent();
         Ok(())
+    }
+
+    /// A server that makes variables of names takes `X_Real_Ip` for `X-Real-Ip`: what could be taken for ours goes.
+    fn drop_twins(&self, headers: &mut HeaderMap) {
+        let partition = self.hold.snapshot().partition_header();
+        let is_twin = |name: &HeaderName| {
+            let mut ours = OURS.iter().chain([partition]);
+            ours.any(|ours| stamp::is_twin(name.as_str(), ours.as_str()))
+        };
+        let twins: Vec<HeaderName> = headers
+            .keys()
+            .filter(|name| is_twin(name))
+            .cloned()
+            .collect();
+        for name in twins {
+            headers.remove(name);
+        }
     }
 
     fn set_forwarded(&self, arrival: &Arrival, headers: &mut HeaderMap) -> Result<()> {

@@ -213,7 +213,18 @@ impl Exchange {
             // A retry after a kept connection had died takes a new one.
             peer.group_key = unshared_key();
         }
+        if self.is_alone() {
+            // Whatever a target reads into it, no other request comes after it.
+            peer.options.idle_timeout = Some(Duration::ZERO);
+            peer.group_key = unshared_key();
+        }
         Ok(peer)
+    }
+
+    /// Whether nothing else may share the request's connection to its target.
+    fn is_alone(&self) -> bool {
+        let arrival = self.arrival.as_ref();
+        arrival.is_some_and(|arrival| arrival.wire.is_alone())
     }
 
     /// Whether the target is asked to switch protocols; one that is spoken to by HTTP/2 cannot.

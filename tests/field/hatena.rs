@@ -42,7 +42,10 @@ fn field_hatena_1() {
         );
         direct.call(&message);
         let expected = ec2.last();
-        through.call(&message);
+        // A body where none is expected is ambiguous: it is answered, and the connection ends with it.
+        if through.call(&message).closes() {
+            through = kanaria.client();
+        }
         let seen = ec2.last();
         let names = |name: &str| !ours.contains(&name.to_ascii_lowercase().as_str());
         let rest = |fields: &[(String, String)]| -> BTreeSet<(String, String)> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::start;
 use crate::support::http2::{Http2, ask};
-use crate::support::{Kanaria, Stub, sized, within};
+use crate::support::{File, Kanaria, Stub, besiege, sized, within};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -30,14 +30,6 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame.extend(stream.to_be_bytes());
     frame.extend(payload);
     frame
-}
-
-/// Resident memory of the router in MiB.
-fn resident(kanaria: &Kanaria) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", kanaria.id())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let number = line.unwrap().split_whitespace().nth(1).unwrap();
-    number.parse::<usize>().unwrap() / 1024
 }
 
 /// Writes `piece` again and again, each made for its number, until the router closes or `most` were taken; whether it
@@ -71,32 +63,13 @@ fn flood(kanaria: &Kanaria, most: usize, piece: impl Fn(usize) -> Vec<u8>) -> bo
     reading.join().unwrap() && written.is_err()
 }
 
-/// Runs `attack` beside an honest client, and checks what it noticed, and that memory does not grow for good.
+/// Runs `attack` beside an honest client on a connection of its own.
 #[track_caller]
 fn check(name: &str, most_mib: usize, attack: impl Fn(&Kanaria) + Sync) {
     let ec2 = Stub::start("ec2");
     let (kanaria, honest) = start(&ec2);
-    assert_eq!(honest.call(ask("GET", "/"), b"").status, 200);
-    let before = resident(&kanaria);
-    let mut slowest = Duration::ZERO;
-    let mut peak = before;
-    std::thread::scope(|scope| {
-        let attacking = scope.spawn(|| attack(&kanaria));
-        while !attacking.is_finished() {
-            let began = Instant::now();
-            assert_eq!(honest.call(ask("GET", "/honest"), b"").status, 200);
-            slowest = slowest.max(began.elapsed());
-            peak = peak.max(resident(&kanaria));
-        }
-        attacking.join().unwrap();
-    });
-    let grown = peak.saturating_sub(before);
-    println!(
-        "{name}: slowest honest answer {slowest:?}, bound 2 s; grown by {grown} MiB, bound {most_mib}"
-    );
-    assert!(slowest < Duration::from_secs(2));
-    assert!(grown <= most_mib);
-    assert_eq!(honest.call(ask("GET", "/"), b"").status, 200);
+    let ask_once = || assert_eq!(honest.call(ask("GET", "/honest"), b"").status, 200);
+    besiege(name, &kanaria, most_mib, ask_once, || attack(&kanaria));
 }
 
 #[test]
@@ -151,6 +124,100 @@ fn a_head_that_never_ends_ends_the_connection() {
         });
         assert!(sent_away);
     });
+}
+
+/// Sends `pieces` one each 100 ms until the router closes; how long that took.
+fn drip(kanaria: &Kanaria, mut pieces: impl Iterator<Item = Vec<u8>>) -> Duration {
+    let mut stream = TcpStream::connect(kanaria.public).unwrap();
+    let mut start = PREFACE.to_vec();
+    start.extend(frame(SETTINGS, 0, 0, &[]));
+    stream.write_all(&start).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_millis(100)))
+        .unwrap();
+    let began = Instant::now();
+    let mut space = [0; 1024];
+    while began.elapsed() < Duration::from_secs(20) {
+        let piece = pieces.next().unwrap_or_default();
+        if stream.write_all(&piece).is_err() {
+            break;
+        }
+        match stream.read(&mut space) {
+            Ok(0) => break,
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => break,
+            Ok(_) | Err(_) => {}
+        }
+    }
+    began.elapsed()
+}
+
+#[test]
+fn a_head_that_drips_is_cut_as_on_http_1() {
+    let ec2 = Stub::start("ec2");
+    let file = File::single(&ec2).h2c().server("timeouts.header = \"1s\"");
+    let kanaria = Kanaria::start(&file);
+    // More small ones would be an attack that `h2` ends by itself.
+    let continuations = (0..4).map(|n| match n {
+        0 => frame(HEADERS, END_STREAM, 1, GET),
+        _ => frame(CONTINUATION, 0, 1, b"x"),
+    });
+    let bytes = frame(HEADERS, END_STREAM | END_HEADERS, 1, &[0; 200]);
+    let bytes = bytes.into_iter().map(|byte| vec![byte]);
+    for (what, took) in [
+        ("continuations", drip(&kanaria, continuations)),
+        ("bytes of one frame", drip(&kanaria, bytes)),
+        (
+            "silence",
+            drip(&kanaria, std::iter::once(frame(HEADERS, 0, 1, GET))),
+        ),
+    ] {
+        println!("{what}: cut after {took:?}, asked for 1 s");
+        assert!((1000..4000).contains(&took.as_millis()), "{what}");
+    }
+    let log = kanaria.log_of(3);
+    for line in &log {
+        assert_eq!(
+            (&line["error"], &line["protocol"]),
+            (&"header_timeout".into(), &"HTTP/2".into())
+        );
+    }
+    assert_eq!((log.len(), ec2.count()), (3, 0));
+}
+
+#[test]
+fn what_became_no_request_has_its_line() {
+    let ec2 = Stub::start("ec2");
+    let kanaria = Kanaria::start(&File::single(&ec2).h2c());
+    // A field of HTTP/1.1 breaks HTTP/2's own rules; a list that swells is far above the limits.
+    let mut foreign = GET.to_vec();
+    foreign.extend(b"\0\x0aconnection\x05close");
+    let mut field = GET.to_vec();
+    field.extend([0x40, 1, b'x', 0x7f, 0xa1, 0x1e]);
+    field.extend([b'y'; 4000]);
+    let mut bomb = GET.to_vec();
+    bomb.extend([0xbe; 25]);
+    let mut stream = TcpStream::connect(kanaria.public).unwrap();
+    let mut bytes = PREFACE.to_vec();
+    bytes.extend(frame(SETTINGS, 0, 0, &[]));
+    for (stream, head) in [(1, &foreign), (3, &field), (5, &bomb), (7, &GET.to_vec())] {
+        bytes.extend(frame(HEADERS, END_STREAM | END_HEADERS, stream, head));
+    }
+    stream.write_all(&bytes).unwrap();
+    let log = kanaria.log_of(4);
+    let mut told: Vec<_> = log
+        .iter()
+        .map(|line| line["error"].as_str().unwrap_or("served"))
+        .collect();
+    told.sort_unstable();
+    assert_eq!(
+        told,
+        ["bad_request", "header_too_large", "served", "served"]
+    );
+    let errors = kanaria.admin.metric(
+        "kanaria_router_errors_total",
+        &["cause=\"header_too_large\""],
+    );
+    assert_eq!(errors, 1.0);
 }
 
 #[test]

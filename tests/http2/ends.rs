@@ -227,3 +227,20 @@ fn an_early_answer_during_an_upload_reaches_the_client() {
         assert_eq!(next(&mut answer.into_body()).await.unwrap().unwrap(), "no");
     });
 }
+
+#[test]
+fn a_stream_has_the_time_of_its_pool_and_no_more() {
+    let (ec2, _news) = waiting();
+    let file = File::single(&ec2)
+        .h2c()
+        .pool_keys("ec2", "request_timeout = \"400ms\"");
+    let kanaria = Kanaria::start(&file);
+    let client = Http2::connect(kanaria.public);
+    let began = Instant::now();
+    let reply = client.call(ask("GET", "/"), b"");
+    let took = began.elapsed();
+    println!("ended after {took:?}, asked for 400 ms");
+    assert!(took >= Duration::from_millis(380) && took < Duration::from_secs(5));
+    assert_eq!(reply.status, 504);
+    assert_eq!(lines(&kanaria, 1)[0], some(504, "request_timeout"));
+}

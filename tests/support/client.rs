@@ -37,6 +37,13 @@ impl Client {
         })
     }
 
+    /// The client of a connection that is there.
+    pub(crate) fn over(stream: TcpStream) -> Self {
+        Self {
+            wire: Wire::new(stream),
+        }
+    }
+
     /// Sends `bytes`, which are one request, and reads its answer.
     #[track_caller]
     pub(crate) fn call(&mut self, bytes: impl AsRef<[u8]>) -> Answer {

@@ -55,8 +55,13 @@ impl File {
     }
 
     /// A public listener that takes HTTP/2 too.
-    pub(crate) fn h2c(mut self) -> Self {
-        self.listener = "h2c = true\n".into();
+    pub(crate) fn h2c(self) -> Self {
+        self.listener("h2c = true")
+    }
+
+    /// Keys of the public listener, one a line.
+    pub(crate) fn listener(mut self, keys: &str) -> Self {
+        self.listener = format!("{}{keys}\n", self.listener);
         self
     }
 

@@ -13,7 +13,7 @@ use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::request::{Builder, Parts};
 use http::{HeaderMap, Request, Response};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
@@ -75,12 +75,24 @@ impl Http2 {
     /// As `connect`, with settings of its own.
     #[track_caller]
     pub(crate) fn connect_as(address: SocketAddr, settings: &h2::client::Builder) -> Self {
+        Self::begin_at(address, settings, b"")
+    }
+
+    /// As `connect`, with `first` sent before anything else.
+    #[track_caller]
+    pub(crate) fn connect_behind(address: SocketAddr, first: &[u8]) -> Self {
+        Self::begin_at(address, &h2::client::Builder::new(), first)
+    }
+
+    #[track_caller]
+    fn begin_at(address: SocketAddr, settings: &h2::client::Builder, first: &[u8]) -> Self {
         let runtime = runtime();
         let (requests, connection) = wait(&runtime, async {
-            let stream = TcpStream::connect(address).await.expect("it listens");
+            let mut stream = TcpStream::connect(address).await.expect("it listens");
             stream
                 .set_nodelay(true)
                 .expect("a socket takes TCP_NODELAY");
+            stream.write_all(first).await.expect("it is there");
             settings.handshake(stream).await.expect("it speaks HTTP/2")
         });
         let connection = runtime.spawn(connection);

@@ -31,6 +31,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) wire: &'a mut Wire,
     /// How many requests this connection carried before.
     pub(crate) before: usize,
+    /// The number of this connection, which no other one has.
+    pub(crate) connection: usize,
     shared: &'a Shared,
     position: usize,
     body: Option<Vec<u8>>,
@@ -52,6 +54,7 @@ struct Shared {
     alive: AtomicBool,
     healthy: AtomicBool,
     checks: AtomicUsize,
+    accepted: AtomicUsize,
     seen: Mutex<Vec<Seen>>,
     connections: Mutex<Vec<TcpStream>>,
 }
@@ -90,6 +93,7 @@ impl Stub {
                 alive: AtomicBool::new(true),
                 healthy: AtomicBool::new(true),
                 checks: AtomicUsize::new(0),
+                accepted: AtomicUsize::new(0),
                 seen: Mutex::new(Vec::new()),
                 connections: Mutex::new(Vec::new()),
             }),
@@ -199,11 +203,12 @@ impl Shared {
 
     fn exchanges(&self, wire: &mut Wire) -> io::Result<After> {
         let mut before = 0;
+        let connection = self.accepted.fetch_add(1, Ordering::AcqRel);
         while let Some(head) = wire.head()? {
             let after = if head.line.contains(" /healthz ") {
                 self.health(wire)?
             } else {
-                self.exchange(wire, head, before)?
+                self.exchange(wire, head, before, connection)?
             };
             if after != After::Keep {
                 return Ok(after);
@@ -224,7 +229,13 @@ impl Shared {
         Ok(After::Keep)
     }
 
-    fn exchange(&self, wire: &mut Wire, head: Head, before: usize) -> io::Result<After> {
+    fn exchange(
+        &self,
+        wire: &mut Wire,
+        head: Head,
+        before: usize,
+        connection: usize,
+    ) -> io::Result<After> {
         let mut seen = lock(&self.seen);
         let position = seen.len();
         seen.push(Seen {
@@ -238,6 +249,7 @@ impl Shared {
             head,
             wire,
             before,
+            connection,
             shared: self,
             position,
             body: None,

@@ -24,6 +24,17 @@ pub struct Server {
     /// Client connections at the same time; one more is closed at once.
     #[schemars(range(min = 1))]
     pub max_connections: u32,
+    /// Connections of one client at the same time; one more is closed at once; 0 means no limit. A client is an IPv4 address, or the
+    /// first 64 bits of an IPv6 address; a PROXY header names it. `trusted_proxies` are not limited.
+    pub max_connections_per_client: u32,
+    /// Requests of one client a second, of which it may use a second's worth at once; above: 429; 0 means no limit. Behind
+    /// `trusted_proxies` the client is the one they name; they themselves are not limited.
+    pub max_rps_per_client: u32,
+    /// What happens to requests that two readers could read differently, as an ALB's mode of this name.
+    pub desync_mode: DesyncMode,
+    /// What happens to headers whose name has other characters than letters, digits and `-`: servers that know a header by `_` for `-`
+    /// confuse `X_Real_IP` with `X-Real-IP`. One that could be confused with a header of ours is always left out.
+    pub invalid_headers: InvalidHeaders,
     /// File of 32 random bytes, made with mode 0600 when absent: the keys of buckets come from it, so a fleet shares it.
     pub secret_file: PathBuf,
     /// The secret itself instead of a file, as `"${KANARIA_SECRET}"`.
@@ -57,6 +68,10 @@ impl Default for Server {
             pre_drain: Duration::seconds(0),
             trusted_proxies: Vec::new(),
             max_connections: 50_000,
+            max_connections_per_client: 0,
+            max_rps_per_client: 0,
+            desync_mode: DesyncMode::default(),
+            invalid_headers: InvalidHeaders::default(),
             secret_file: "state/secret".into(),
             secret: None,
             require_state: false,
@@ -68,6 +83,32 @@ impl Default for Server {
             host_header: HostHeader::default(),
         }
     }
+}
+
+/// What happens to requests that two readers could read differently. What cannot be read in one way only is answered 400 in every mode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DesyncMode {
+    /// Ambiguous ones are told in log and metrics, and served over a connection to the target that nothing else uses.
+    Monitor,
+    /// As `monitor`, and the client's connection is closed with the answer.
+    #[default]
+    Defensive,
+    /// Everything that is not compliant is answered 400.
+    Strictest,
+}
+
+/// What happens to headers with a name that an ALB calls invalid.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum InvalidHeaders {
+    /// They are left out.
+    Drop,
+    /// They go on, and the request is counted.
+    #[default]
+    Pass,
+    /// The request is answered 400.
+    Refuse,
 }
 
 /// Bounds of a request and a response; the defaults are an ALB's.

@@ -85,6 +85,7 @@ fn listeners(config: &Config) -> Vec<Listener> {
             bind: listener.bind.parse().ok()?,
             h2c: listener.h2c,
             tls: listener.tls.clone().map(Arc::new),
+            proxy_protocol: listener.proxy_protocol,
         })
     });
     listeners.collect()

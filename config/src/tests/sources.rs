@@ -84,7 +84,7 @@ fn a_problem_names_the_file_it_is_in() {
         shown,
         [
             "k.toml:6:11: pools.ec2.targets: a pool needs at least one target, as [\"127.0.0.1:3001\"]",
-            "b.toml:4:1: listeners[1].port: unknown key; allowed here: `name`, `bind`, `h2c`, `tls`",
+            "b.toml:4:1: listeners[1].port: unknown key; allowed here: `name`, `bind`, `h2c`, `tls`, `proxy_protocol`",
             "c.toml:2:8: listeners[2].name: \"public\" is the name of another one too",
             "c.toml:3:9: listeners[2].bind: the environment variable `NOTHING` is not set; set it or give a default as `${NOTHING:-default}`",
         ]

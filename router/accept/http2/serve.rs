@@ -15,10 +15,9 @@ use super::stream::Stream;
 use crate::accept::probe;
 use crate::accept::serve::Service;
 use crate::accept::wire::Wire;
-use crate::hygiene::http2;
-use crate::record::Cause;
+use crate::hygiene::{Refused, http2};
+use crate::record::{Cause, Ruling, Traits};
 use crate::refuse::{Refusal, Said};
-use crate::respond;
 
 /// Serves the request of one stream; whether its client got a whole answer.
 pub(super) async fn serve(
@@ -34,11 +33,13 @@ pub(super) async fn serve(
     wire.add_received(size(&head));
     let published = service.refuser.publisher().current();
     let server = &published.snapshot.structure.server;
-    if let Err(cause) = http2::settle(&mut head, &server.limits) {
-        let refusal = service.refuser.refusal(&wire, said(&head), cause);
-        refuse(respond, &refusal, &wire);
-        service.refuser.record(refusal);
-        return wire.answered();
+    match http2::settle(&mut head, !body.is_end_stream(), server) {
+        Ok((traits, ruling)) => {
+            if traits != Traits::default() {
+                wire.note(traits, ruling);
+            }
+        }
+        Err(refused) => return turn_away(refused, &head, respond, &wire, &service),
     }
     if probe::is_asked_by(&head, &server.health_path) {
         return tell_readiness(respond, &head, service.readiness.answer());
@@ -79,10 +80,25 @@ fn tell_readiness(
     sent.is_some_and(|mut rest| is_head || rest.send_data(Bytes::from(body), true).is_ok())
 }
 
+/// Refuses the request of `head` and writes it down; whether its client got a whole answer.
+fn turn_away(
+    refused: Refused,
+    head: &Parts,
+    respond: SendResponse<Bytes>,
+    wire: &Arc<Wire>,
+    service: &Service,
+) -> bool {
+    wire.note(refused.traits, Ruling::Refuse);
+    let refusal = service.refuser.refusal(wire, said(head), refused.cause);
+    refuse(respond, &refusal, wire);
+    service.refuser.record(refusal);
+    wire.answered()
+}
+
 /// Answers a head that was refused. The client may be gone already; there is nobody to tell.
 fn refuse(mut respond: SendResponse<Bytes>, refusal: &Refusal, wire: &Wire) {
     let status = refusal.status().unwrap_or(StatusCode::BAD_REQUEST);
-    let page = respond::page(status, refusal.request_id(), None);
+    let page = refusal.page(status);
     let answer = Response::builder()
         .status(status)
         .header(header::SERVER, "kanaria")
@@ -130,5 +146,9 @@ fn said(head: &Parts) -> Said<'_> {
             .uri
             .path_and_query()
             .map(|target| target.as_str().as_bytes()),
+        accept: head
+            .headers
+            .get(header::ACCEPT)
+            .map(http::HeaderValue::as_bytes),
     }
 }
