@@ -3,7 +3,8 @@
 //! Both talk over a unix socket in the state folder, which goes from one to the next with the rest. The old one gives
 //! copies of its sockets and of the journal's lock and changes nothing more; the new one makes itself ready; the old one
 //! says go, once; the new one accepts and says so; only then the old one drains. Whoever of them dies or gives up before,
-//! the other goes on: nothing of the new one has served a request or written a line yet. What the messages lead to is
+//! the other goes on: nothing of the new one has served a request or written a line yet. One that hangs after that word is
+//! ended by the old one. What the messages lead to is
 //! the business of `run`.
 
 mod give;
@@ -78,7 +79,7 @@ enum Piece {
 enum Word {
     /// Old: it is not to be, for this reason; the old one goes on.
     Abort(String),
-    /// Old: accept. From now on only the death of the new one brings the state back.
+    /// Old: accept. From now on only the death of the new one brings the state back; one that hangs is ended.
     Go,
     /// New: everything is there but for traffic; the second says whether the admin socket is kept.
     Ready { keeps_admin: bool },

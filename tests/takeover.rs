@@ -3,14 +3,16 @@
 mod refused;
 
 use std::fs;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use http::request::Builder;
 use rustix::process::Signal;
 use serde_json::json;
 
 use crate::support::http2::{Http2, Reply, ask};
+use crate::support::tls::{Authority, Wanted};
 use crate::support::{Client, File, Kanaria, Load, Stub, get, long, sized, until};
+use crate::tls::shown;
 
 /// A target whose answers may take a while, so that some are in flight at any moment.
 fn stubs() -> (Stub, Stub) {
@@ -24,7 +26,8 @@ fn upgrades_in_a_row_under_keep_alive_and_h2c_lose_no_request_and_no_change() {
     let mut kanaria = Kanaria::start(&file);
     let rate = sized(200, 250);
     let load = Load::start(kanaria.public, 8, rate);
-    let streams = load_of_streams(kanaria.public, rate);
+    let address = kanaria.public;
+    let streams = load_of_streams(rate, || ask("GET", "/"), move || Http2::connect(address));
     let n = sized(3, 20);
     let mut ended = Vec::new();
     for round in 1..=n {
@@ -63,20 +66,72 @@ fn upgrades_in_a_row_under_keep_alive_and_h2c_lose_no_request_and_no_change() {
     );
 }
 
-/// GETs on HTTP/2 until the answer is asked for: how many, and how many were lost. A client that is told to go opens
+#[test]
+fn upgrades_and_renewed_certificates_lose_no_request_over_tls() {
+    let (authority, ec2) = (Authority::new("kanaria tests"), Stub::start("ec2"));
+    let folder = tempfile::tempdir().unwrap();
+    let certs = folder.path().join("certs");
+    let host = "a.test";
+    authority.issue(&certs, host, Wanted::hosts(&[host]));
+    let file = File::single(&ec2).tls("certificates = [\"certs\"], ticket_keys = \"tickets\"");
+    let mut kanaria = Kanaria::start_in(folder, &file);
+    let (address, hello, rate) = (kanaria.public, authority.hello(host), sized(100, 250));
+    let load = Load::over(&hello, address, 8, rate);
+    let kept = hello.clone();
+    let connect = move || Http2::connect_over(address, &kept);
+    let ask_host = move || ask("GET", "/").uri(format!("https://{host}/"));
+    let streams = load_of_streams(rate, ask_host, connect);
+    let n = sized(2, 10);
+    let mut ended = Vec::new();
+    for round in 1..=n {
+        load.pass(rate / 4);
+        let before = shown(&hello.clone().anew(), address);
+        authority.issue(&certs, host, Wanted::hosts(&[host]));
+        if round % 2 == 0 {
+            // Now and then the process that takes over is the first to read it.
+            until("the renewed certificate is used", || {
+                Some(shown(&hello.clone().anew(), address)).filter(|shown| *shown != before)
+            });
+        }
+        ended.push(kanaria.upgrade());
+        assert_ne!(shown(&hello.clone().anew(), address), before, "{round}");
+        load.pass(rate / 4);
+    }
+    let shots = load.stop();
+    let (n_streams, lost_streams) = streams();
+    let failed: Vec<_> = shots.iter().filter(|shot| shot.status != 200).collect();
+    println!(
+        "{n} upgrades with {n} renewed certificates, {} requests over TLS, {} lost; {n_streams} on h2 over TLS, {lost_streams} lost; bound 0",
+        shots.len(),
+        failed.len(),
+    );
+    assert!(failed.is_empty(), "{failed:#?}");
+    assert_eq!(lost_streams, 0);
+    for old in &mut ended {
+        assert_eq!(old.wait().code(), Some(0));
+    }
+    let n_sent = shots.len() + n_streams;
+    assert_eq!(kanaria.log_of(n_sent).len(), n_sent, "one line a request");
+}
+
+/// Requests on HTTP/2 until the answer is asked for: how many, and how many were lost. A client that is told to go opens
 /// another connection, and sends what GOAWAY says was never looked at once more there (RFC 9113 section 6.8); had it been
 /// looked at, it would have a line in the log too many.
-fn load_of_streams(address: SocketAddr, rate: usize) -> impl FnOnce() -> (usize, usize) {
+fn load_of_streams(
+    rate: usize,
+    request: impl Fn() -> Builder + Send + 'static,
+    connect: impl Fn() -> Http2 + Send + 'static,
+) -> impl FnOnce() -> (usize, usize) {
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
     let thread = std::thread::spawn(move || {
         let (mut sent, mut lost) = (0, 0);
-        let mut client = Http2::connect(address);
+        let mut client = connect();
         let pace = Duration::from_secs_f64(1.0 / rate as f64);
         while stopped.recv_timeout(pace) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
             sent += 1;
-            let outcome = stream(&client).or_else(|| {
-                client = Http2::connect(address);
-                stream(&client)
+            let outcome = stream(&client, request()).or_else(|| {
+                client = connect();
+                stream(&client, request())
             });
             if !matches!(outcome, Some(Ok(200))) {
                 println!("lost: {outcome:?}");
@@ -91,9 +146,9 @@ fn load_of_streams(address: SocketAddr, rate: usize) -> impl FnOnce() -> (usize,
     }
 }
 
-/// The status of a GET; `None` when it was not sent, or never looked at.
-fn stream(client: &Http2) -> Option<Result<u16, h2::Error>> {
-    let call = client.try_begin(ask("GET", "/"), true).ok()?;
+/// The status of the answer; `None` when the request was not sent, or never looked at.
+fn stream(client: &Http2, request: Builder) -> Option<Result<u16, h2::Error>> {
+    let call = client.try_begin(request, true).ok()?;
     let reply = client.wait(Reply::read(call.answer));
     let is_refused = reply.as_ref().is_err_and(is_sent_away);
     (!is_refused).then(|| reply.map(|reply| reply.status))

@@ -1,6 +1,7 @@
 //! Lending the live state to a new process: while it is lent nothing is changed, and if it is taken this task ends.
 //!
-//! A rollback does not wait for an upgrade: it ends the loan, unless the new process was already told to go.
+//! A rollback does not wait for an upgrade: it ends the loan, unless the new process was already told to go; then it waits
+//! until that one serves or is ended, which `handover` bounds.
 
 use std::fs::File;
 

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::UnixListener;
 use tokio::time::timeout;
 
@@ -15,6 +16,9 @@ use super::{Answer, Hello, PROTOCOL, Piece, SOCKET, Word};
 
 /// A new process has this long to introduce itself.
 const HELLO: Duration = Duration::from_secs(5);
+/// A new process that was told to go has this long until it serves; all that it still does is to start threads. Changes
+/// wait meanwhile, and rollbacks do.
+const SERVING: Duration = Duration::from_secs(5);
 
 /// The socket on which a new process asks.
 #[derive(Debug)]
@@ -166,13 +170,18 @@ impl Offer {
         let _ = self.line.say(&Word::Abort(why.into())).await;
     }
 
-    /// Lets it accept, and waits until it does.
+    /// Lets it accept, and waits until it does. One that hangs instead is ended: it could wake up later and write beside
+    /// this process.
     ///
     /// # Errors
-    /// When it died before.
+    /// When it died before, or was ended.
     pub async fn go(self, keeps_admin: bool) -> io::Result<Successor> {
         self.line.say(&Word::Go).await?;
-        match self.line.hear().await? {
+        let word = match timeout(SERVING, self.line.hear()).await {
+            Ok(word) => word?,
+            Err(_) => self.end().await?,
+        };
+        match word {
             Word::Serving => Ok(Successor {
                 pid: self.line.peer(),
                 version: self.version,
@@ -182,5 +191,21 @@ impl Offer {
                 "it said {word:?} instead of serving"
             ))),
         }
+    }
+
+    /// Ends the process, and returns when it is gone. What cannot be ended from here is waited for.
+    async fn end(&self) -> io::Result<Word> {
+        let pid = self.line.peer().and_then(Pid::from_raw);
+        let ended = pid.is_some_and(|pid| kill_process(pid, Signal::KILL).is_ok());
+        if !ended {
+            tracing::error!(
+                "the new process was told to go and does not serve; end it, so that this one can go on"
+            );
+            return self.line.hear().await;
+        }
+        // Its end is the end of the line, also when it said something before.
+        while self.line.hear::<Word>().await.is_ok() {}
+        let why = format!("it was told to go, did not serve within {SERVING:?}, and was ended");
+        Err(io::Error::new(io::ErrorKind::TimedOut, why))
     }
 }

@@ -142,6 +142,7 @@ async fn hand_over(
             Err(why)
         }
         Ok((keeps_admin, settled)) => {
+            tracing::info!("the new process is ready, and is told to go");
             let gone = offer.go(keeps_admin).await;
             let gone = gone.map_err(|error| format!("the new process is gone: {error}"))?;
             // Before control ends: its thread ends with it, and would remove the file of the admin socket.

@@ -184,6 +184,12 @@ impl Kanaria {
         Process(spawn(self.folder.path(), arguments, &[]))
     }
 
+    /// As `spawn`, with a standard output of the test's own.
+    pub(crate) fn spawn_saying_to(&self, arguments: &[&str], stdout: impl Into<Stdio>) -> Process {
+        let mut called = called(self.folder.path(), arguments);
+        Process(called.stdout(stdout).spawn().expect("the binary is built"))
+    }
+
     /// One in the place of this one, which has ended, called as a test likes.
     #[track_caller]
     pub(crate) fn again(self, arguments: &[&str]) -> Self {
@@ -379,15 +385,22 @@ pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Outcome {
 }
 
 fn spawn(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_kanaria"))
-        .args(arguments)
-        .current_dir(folder)
+    called(folder, arguments)
         .envs(environment.iter().copied())
-        .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(log_in(folder))
         .spawn()
         .expect("the binary is built")
+}
+
+/// The binary as a test calls it.
+fn called(folder: &Path, arguments: &[&str]) -> Command {
+    let mut called = Command::new(env!("CARGO_BIN_EXE_kanaria"));
+    called
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stderr(log_in(folder));
+    called
 }
 
 /// The shell moves the socket to descriptor 3, where sd_listen_fds(3) has it, and tells whose it is.

@@ -1,6 +1,7 @@
 //! Many requests on several connections: a fixed count as fast as possible, or a rate until told to stop.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::client::{Answer, Client, get};
 use super::stub::{Seen, Stub};
+use super::tls::Hello;
 
 /// Sends `n` requests over `connections` kept connections; `message` makes the nth. Answers in no order.
 #[track_caller]
@@ -66,6 +68,9 @@ pub(crate) struct Load {
     threads: Vec<JoinHandle<Vec<Shot>>>,
 }
 
+/// How a lane comes by a connection.
+type Connect = dyn Fn() -> io::Result<Client> + Send + Sync;
+
 /// One request of a load.
 #[derive(Clone, Debug)]
 pub(crate) struct Shot {
@@ -86,6 +91,20 @@ impl Load {
         })
     }
 
+    /// As `start`, over TLS.
+    pub(crate) fn over(
+        hello: &Hello,
+        address: SocketAddr,
+        connections: usize,
+        rate: usize,
+    ) -> Self {
+        let (hello, host) = (hello.clone(), hello.host());
+        let connect = move || hello.try_connect(address);
+        Self::by(connect, connections, rate, move |id| {
+            get("/", &format!("Host: {host}\r\nX-Request-Id: {id}\r\n"))
+        })
+    }
+
     /// As `start`, with requests of your own.
     pub(crate) fn with(
         address: SocketAddr,
@@ -93,6 +112,17 @@ impl Load {
         rate: usize,
         message: impl Fn(&str) -> String + Send + Sync + 'static,
     ) -> Self {
+        let connect = move || Client::try_connect(address);
+        Self::by(connect, connections, rate, message)
+    }
+
+    fn by(
+        connect: impl Fn() -> io::Result<Client> + Send + Sync + 'static,
+        connections: usize,
+        rate: usize,
+        message: impl Fn(&str) -> String + Send + Sync + 'static,
+    ) -> Self {
+        let connect: Arc<Connect> = Arc::new(connect);
         let stop = Arc::new(AtomicBool::new(false));
         let sent = Arc::new(AtomicUsize::new(0));
         let message = Arc::new(message);
@@ -100,7 +130,7 @@ impl Load {
         let threads = (0..connections)
             .map(|number| {
                 let lane = Lane {
-                    address,
+                    connect: Arc::clone(&connect),
                     number,
                     pace,
                     stop: Arc::clone(&stop),
@@ -143,7 +173,7 @@ impl Load {
 
 /// One connection of a load; a new one is made when it breaks.
 struct Lane {
-    address: SocketAddr,
+    connect: Arc<Connect>,
     number: usize,
     pace: Duration,
     stop: Arc<AtomicBool>,
@@ -167,7 +197,7 @@ impl Lane {
     fn shoot(&self, client: &mut Option<Client>, message: String, id: String) -> Shot {
         let sent = Instant::now();
         if client.is_none() {
-            *client = Client::try_connect(self.address).ok();
+            *client = (self.connect)().ok();
         }
         let answer = client
             .as_mut()

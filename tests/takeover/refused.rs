@@ -1,8 +1,11 @@
 //! A new process that does not come up: the old one goes on as if nothing had been.
 
 use std::fs;
+use std::io::{PipeReader, PipeWriter, Write};
 use std::net::TcpListener;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use crate::support::{File, Kanaria, Load, Stub, command, get, until};
 
@@ -112,6 +115,50 @@ fn a_rollback_does_not_wait_for_an_upgrade() {
     for _ in 0..20 {
         assert_eq!(kanaria.client().call(get("/", "")).text(), "ec2");
     }
+}
+
+/// A new process that hangs once it was told to go: it says where it listens, and nobody reads that.
+#[test]
+fn a_new_process_that_hangs_after_the_word_is_ended_and_a_rollback_is_carried_out() {
+    let (ec2, ecs) = (Stub::start("ec2"), Stub::start("ecs"));
+    let file = File::split(&ec2, &ecs, "ec2 = 50, ecs = 50");
+    let mut kanaria = Kanaria::start(&file);
+    let mut operator = crate::support::Client::connect(kanaria.admin.address);
+    let host = format!("Host: {}\r\n", kanaria.admin.address);
+    assert_eq!(operator.call(get("/livez", &host)).status, 200);
+    let (_unread, full) = full_pipe();
+    let mut new = kanaria.spawn_saying_to(&UPGRADE, full);
+    until("it was told to go", || {
+        kanaria.stderr().contains("is told to go").then_some(())
+    });
+    let began = Instant::now();
+    let fields = format!("{host}Content-Type: application/json\r\n");
+    let rollback = crate::support::request("POST", "/api/v1/rollback", &fields, "{}");
+    let answer = operator.call(rollback);
+    let took = began.elapsed();
+    println!("a rollback was answered after {took:?}; bound 10 s");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert!(!new.wait().success());
+    until("the old one goes on", || {
+        kanaria.stderr().contains("and was ended").then_some(())
+    });
+    for _ in 0..20 {
+        assert_eq!(kanaria.client().call(get("/", "")).text(), "ec2");
+    }
+    let _old = kanaria.upgrade();
+    assert_eq!(kanaria.client().call(get("/", "")).text(), "ec2");
+}
+
+/// The two ends of a pipe that takes no byte more.
+fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let flags = fcntl_getfl(&writer).unwrap();
+    fcntl_setfl(&writer, flags | OFlags::NONBLOCK).unwrap();
+    while (&writer).write(&[b'.'; 4096]).is_ok() {}
+    while (&writer).write(b".").is_ok() {}
+    fcntl_setfl(&writer, flags).unwrap();
+    (reader, writer)
 }
 
 #[test]
