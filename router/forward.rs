@@ -1,5 +1,5 @@
-//! Which target serves a request: the first pick, a further try, and when stable serves in a canary's place, because
-//! the canary has as much as it may have or cannot serve.
+//! Which target serves a request: the first pick, a further try, when stable serves in a canary's place, because the
+//! canary has as much as it may have or cannot serve, and which pool is asked next when one has not what is asked for.
 //!
 //! Plain values only: a second adapter can carry its requests by the same rules.
 
@@ -31,6 +31,8 @@ pub struct Journey {
     attempts: u8,
     failed: Option<Failed>,
     fails_open: bool,
+    /// How many pools of the route's `fallback` are behind it.
+    fallen: u8,
     retries: Vec<Retry>,
 }
 
@@ -78,6 +80,7 @@ impl Journey {
             attempts: 0,
             failed: None,
             fails_open: false,
+            fallen: 0,
             retries: Vec::new(),
         }
     }
@@ -154,6 +157,23 @@ impl Journey {
         {
             retry.result = Retried::Answered;
         }
+    }
+
+    /// The target has not what is asked for: whether the next of `fallback` is asked, which has a healthy target and was not
+    /// asked yet. Nobody is charged, and nobody stands in for it in turn.
+    pub fn fall_back(&mut self, fallback: &[PoolId], pools: &[Arc<Pool>], now: Instant) -> bool {
+        while let Some(next) = fallback.get(usize::from(self.fallen)) {
+            self.fallen += 1;
+            let is_asked = *next == self.chosen || *next == self.serving;
+            if !is_asked && pools[usize::from(next.0)].healthy(now).0 > 0 {
+                self.go_to(*next, Reason::Fallback);
+                self.failover = Failover::None;
+                self.tried.clear();
+                (self.failed, self.fails_open) = (None, false);
+                return true;
+            }
+        }
+        false
     }
 
     fn try_here(&mut self, pool: &Arc<Pool>, now: Instant) -> Result<Lease, Miss> {
@@ -244,11 +264,15 @@ impl Journey {
         if self.serving == self.stable {
             return false;
         }
-        self.serving = self.stable;
+        self.go_to(self.stable, reason);
+        true
+    }
+
+    fn go_to(&mut self, pool: PoolId, reason: Reason) {
+        self.serving = pool;
         self.stood_in = Some(reason);
         self.tries_here = 0;
         (self.cap, self.pass) = (None, None);
-        true
     }
 
     /// Why the request ends. That stable has no healthy target is said as such (503), not as the last of the connects

@@ -5,6 +5,7 @@ mod arrive;
 mod authority;
 mod exchange;
 mod failure;
+mod fallback;
 mod head;
 mod rules;
 mod tunnel;
@@ -140,11 +141,11 @@ impl ProxyHttp for Proxy {
 
     async fn upstream_response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         exchange: &mut Box<Exchange>,
     ) -> Result<()> {
-        exchange.take_response(response)
+        exchange.take_response(session, response)
     }
 
     async fn response_filter(

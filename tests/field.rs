@@ -8,6 +8,7 @@ mod hatena;
 mod misoca;
 mod stores;
 mod toreta;
+mod versions;
 
 use crate::support::{Counts, Shot, Stub, share_z};
 

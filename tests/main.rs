@@ -50,6 +50,8 @@ mod desync;
 mod limits;
 // Clients that only hold on, beside an honest one.
 mod siege;
+// What one pool has not, asked of another.
+mod fallback;
 // How much a pool is asked for: caps, limits, deadlines, further tries, what stands in.
 mod pressure;
 // Changes of the live state under load: in force when answered, nothing lost.

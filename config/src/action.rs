@@ -38,6 +38,8 @@ pub struct Forward {
     pub initial: Split,
     /// Another address for targets.
     pub rewrite: Option<Box<Rewrite>>,
+    /// Pools that are asked in this order when the answer is 404.
+    pub fallback: Vec<PoolId>,
     /// How its clients are kept on the pool they were on, beyond their bucket.
     pub pinning: Option<Box<Pinning>>,
     pub(crate) keys: Vec<Key>,

@@ -36,7 +36,7 @@ pub struct Choice {
     pub new_pin: bool,
 }
 
-/// Why a pool was chosen, in the order in which they are asked; the last two come from the state of the pools.
+/// Why a pool was chosen, in the order in which they are asked; the last three come from the pools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
     /// A flag of the route matched.
@@ -49,6 +49,8 @@ pub enum Reason {
     Cap,
     /// The chosen canary could not serve: stable did, charged to the canary.
     Failover,
+    /// The answer was 404, and another pool was asked as the route's `fallback` says; nobody is charged.
+    Fallback,
 }
 
 impl Reason {
@@ -60,6 +62,7 @@ impl Reason {
             Self::Weight => "weight",
             Self::Cap => "cap",
             Self::Failover => "failover",
+            Self::Fallback => "fallback",
         }
     }
 }

@@ -232,6 +232,7 @@ impl Steps {
             self.pin(snapshot, route, forward, choice);
             self.weight(snapshot, route, forward, choice);
             self.cap(snapshot, route, forward, choice);
+            self.fallback(snapshot, forward);
             self.rewrite(forward, facts);
         }
     }
@@ -310,6 +311,16 @@ impl Steps {
             (_, false) => "no pin is asked for".into(),
         };
         self.add("pin", text);
+    }
+
+    fn fallback(&mut self, snapshot: &Snapshot, forward: &Forward) {
+        let names = forward.fallback.iter();
+        let names = names.map(|id| format!("`{}`", snapshot.pool(*id).name));
+        let names: Vec<_> = names.collect();
+        if !names.is_empty() {
+            let text = format!("on 404 these are asked in turn: {}", names.join(", "));
+            self.add("fallback", text);
+        }
     }
 
     fn rewrite(&mut self, forward: &Forward, facts: &Facts<'_>) {

@@ -144,6 +144,38 @@ fn a_canary_without_a_target_fails_over_unless_it_must_not() {
     assert_eq!(none.go(ECS).1.unwrap_err(), Cause::NoTarget);
 }
 
+#[test]
+fn what_is_not_there_is_asked_of_the_next_pool_once() {
+    let site = site(&json!({}), &json!({}), &json!({}));
+    let order = [ECS, EC2];
+    for (chosen, next) in [(EC2, ECS), (ECS, EC2)] {
+        let (mut journey, _) = site.go(chosen);
+        assert!(journey.fall_back(&order, &site.pools, site.now));
+        assert_eq!(seen(&journey), (next.0, Some("fallback")));
+        assert!(journey.next(&site.pools, site.now).is_ok());
+        assert!(
+            !journey.fall_back(&order, &site.pools, site.now),
+            "all were asked"
+        );
+        assert_eq!(journey.switched_from(), Some(chosen));
+    }
+}
+
+#[test]
+fn a_pool_without_a_healthy_target_is_not_fallen_back_to_and_has_no_stand_in() {
+    let site = site(&json!({}), &json!({}), &json!({}));
+    let (mut journey, _) = site.go(EC2);
+    assert!(journey.fall_back(&[ECS], &site.pools, site.now));
+    site.kill(ECS);
+    assert_eq!(
+        journey.next(&site.pools, site.now).unwrap_err(),
+        Cause::NoTarget
+    );
+    let (mut journey, _) = site.go(EC2);
+    assert!(!journey.fall_back(&[ECS], &site.pools, site.now));
+    assert_eq!(seen(&journey), (EC2.0, None));
+}
+
 /// The results of `journey`'s further tries.
 fn results(journey: &mut Journey) -> Vec<(u16, Cause, Retried)> {
     let retries = journey.take_retries().into_iter();

@@ -4,6 +4,7 @@ use pingora_error::{Error, ErrorSource, ErrorType, RetryType};
 use pingora_proxy::{FailToProxy, Session};
 
 use super::exchange::Exchange;
+use super::fallback;
 use crate::accept::Ending;
 use crate::pool::Failure;
 use crate::record::{Blame, Cause};
@@ -28,6 +29,10 @@ impl Exchange {
         mut error: Box<Error>,
         reused: bool,
     ) -> Box<Error> {
+        if fallback::is_one(&error) {
+            error.set_retry(true);
+            return error;
+        }
         let cause = self.cause.unwrap_or_else(|| self.cause_of(session, &error));
         let lease = self.lease.take();
         // A tunnel that breaks is no failed request: the target had answered that one.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use config::snapshot::Pool;
-use http::{HeaderName, Version, header};
+use http::{HeaderName, StatusCode, Version, header};
 use pingora_core::protocols::{ALPN, Digest, TcpKeepalive};
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorSource, ErrorType, OrErr, Result};
@@ -17,7 +17,7 @@ use pingora_proxy::Session;
 
 use super::authority::Authorities;
 use super::exchange::Exchange;
-use super::tunnel;
+use super::{fallback, tunnel};
 use crate::pool::{Failure, Lease};
 use crate::record::{Cause, Upstream};
 
@@ -121,8 +121,12 @@ impl Exchange {
     }
 
     /// Takes in the head of the target's answer, before anything of it is passed on.
-    pub(super) fn take_response(&mut self, response: &mut ResponseHeader) -> Result<()> {
-        let switch = response.status == http::StatusCode::SWITCHING_PROTOCOLS;
+    pub(super) fn take_response(
+        &mut self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+    ) -> Result<()> {
+        let switch = response.status == StatusCode::SWITCHING_PROTOCOLS;
         if switch && self.gate.is_none() {
             return Err(self.end(Cause::BadResponse));
         }
@@ -157,6 +161,9 @@ impl Exchange {
                 let pool = self.hold.pool(journey.serving());
                 pool.succeeded(lease, status);
             }
+        }
+        if response.status == StatusCode::NOT_FOUND && self.falls_back(session) {
+            return Err(fallback::error());
         }
         remove_nominated(response);
         Ok(())

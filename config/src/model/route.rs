@@ -30,6 +30,10 @@ pub struct Route {
     /// What happens when a canary has no healthy target.
     #[serde(default)]
     pub failover: Failover,
+    /// Pools that are asked in this order when the answer to a GET or HEAD is 404, as for files that only one version has; the
+    /// last answer counts. A pool without a healthy target is left out, and so is one that was asked already.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallback: Vec<String>,
     /// Largest rise of a canary's share in one change, in percent points; 0 means any.
     #[schemars(range(min = 0.0, max = 100.0))]
     #[serde(default)]

@@ -68,6 +68,7 @@ fn only_of_pools(route: &model::Route, action: &str, path: &Trail<'_>, faults: &
         ("weights", !route.weights.is_empty()),
         ("cohort", route.cohort != "default"),
         ("failover", route.failover != Failover::default()),
+        ("fallback", !route.fallback.is_empty()),
         ("max_step", route.max_step != 0.0),
         ("sticky", route.sticky != Sticky::default()),
         ("flags", !route.flags.is_empty()),

@@ -107,7 +107,9 @@ impl<'a> Scope<'a> {
         let initial = self.initial(written, stable, path, faults);
         let rewrite = written.rewrite.as_ref();
         let rewrite = rewrite.and_then(|it| rules::rewrite(it, &path.key("rewrite"), faults));
+        let fallback = self.fallback(&written.fallback, &path.key("fallback"), faults);
         let (stable, initial) = (stable?, initial?);
+        check_fallback(&fallback, &initial, &path.key("fallback"), faults);
         check_cap(written.cap, &initial, &path.key("cap"), faults);
         Some(Forward {
             cohort,
@@ -116,6 +118,7 @@ impl<'a> Scope<'a> {
             flags,
             initial,
             rewrite: rewrite.map(Box::new),
+            fallback,
             pinning: Pinning::of(&written.sticky, &written.cohort)
                 .filter(|_| written.weights.iter().count() > 1)
                 .map(Box::new),
@@ -191,6 +194,20 @@ impl<'a> Scope<'a> {
         split.ok()
     }
 
+    fn fallback(&self, names: &[String], path: &Trail<'_>, faults: &mut Faults) -> Vec<PoolId> {
+        let mut pools = Vec::new();
+        for (position, name) in names.iter().enumerate() {
+            let path = path.index(position);
+            match faults.check(&path, self.pool(name)) {
+                Some(pool) if pools.contains(&pool) => {
+                    faults.add(&path, format!("`{name}` is in the list already"));
+                }
+                pool => pools.extend(pool),
+            }
+        }
+        pools
+    }
+
     fn weight_name<'b>(&self, written: &'b model::Route, pool: PoolId) -> Option<&'b str> {
         let mut names = written.weights.iter().map(|(name, _)| name);
         names.find(|name| self.pool(name) == Ok(pool))
@@ -259,6 +276,18 @@ fn check_cap(cap: model::Cap, split: &Split, path: &Trail<'_>, faults: &mut Faul
         faults.add(
             path,
             "the route has no canary to bound; name one in `weights`, 0 is allowed",
+        );
+    }
+}
+
+/// A pool is not asked twice, so the only one of a route is none to fall back to.
+fn check_fallback(fallback: &[PoolId], split: &Split, path: &Trail<'_>, faults: &mut Faults) {
+    if let ([pool], [(only, _)]) = (fallback, &*split.weights)
+        && pool == only
+    {
+        faults.add(
+            path,
+            "it is the route's only pool, which is asked in any case",
         );
     }
 }

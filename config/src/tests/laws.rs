@@ -272,7 +272,7 @@ prop_compose! {
         weights in prop::collection::hash_map(key(), any::<u32>(), 0..4),
         max_step in 0.0..=100.0f64,
         flags in vec(flag(), 0..2),
-        keys in vec(text(), 0..2),
+        (keys, fallback) in (vec(text(), 0..2), vec(text(), 0..2)),
         max_age in 0u64..36_500,
         cap in (0..=1_000_000u32, any::<u32>()).prop_map(|(max_rps, max_concurrent)| Cap { max_rps, max_concurrent }),
     ) -> Route {
@@ -280,7 +280,7 @@ prop_compose! {
         let weights = indexed::Map(weights.into_iter().collect());
         let (stable, redirect, respond) = action;
         let (rewrite, headers) = rules;
-        Route { name, matches, stable, redirect, respond, rewrite, headers, weights, cohort: "c".into(), failover: Failover::None, max_step, sticky, flags, cap }
+        Route { name, matches, stable, redirect, respond, rewrite, headers, weights, cohort: "c".into(), failover: Failover::None, max_step, fallback, sticky, flags, cap }
     }
 }
 
