@@ -5,23 +5,31 @@
 //! `on_full = "block"` takes the line all the same but lets no further request start (`room`), so that its bound is the
 //! capacity and one line of each request in flight.
 
+mod alb;
+mod backlog;
 mod batch;
+mod form;
 pub(crate) mod line;
+mod output;
+mod rotation;
+mod streams;
 mod text;
 mod writer;
 
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Sender};
 use std::thread::Thread;
 
-use config::model::{self, OnFull};
-use prometheus::IntCounter;
-use tokio::sync::Notify;
+use config::ids::PartitionId;
+use config::model::{self, LogFormat, OnFull};
+use config::snapshot::Snapshot;
 
 use crate::metrics::Metrics;
-pub use writer::OpenError;
-use writer::Output;
+use crate::record::Record;
+pub(crate) use backlog::Backlog;
+use streams::Streams;
 pub(crate) use writer::Writer;
 
 /// Bytes of lines that may wait to be written.
@@ -30,28 +38,32 @@ const CAPACITY: usize = 16 << 20;
 /// From here on the writer is woken instead of left to its own rhythm.
 const HURRY: usize = CAPACITY / 4;
 
+/// An access log that cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("access log `{path}`: {error}")]
+pub struct OpenError {
+    path: String,
+    error: io::Error,
+}
+
 /// One access log, as requests see it.
 pub(crate) struct AccessLog {
     settings: model::AccessLog,
+    by_partition: bool,
     backlog: Arc<Backlog>,
     queue: Option<Queue>,
 }
 
 struct Queue {
-    lines: Sender<Vec<u8>>,
+    lines: Sender<Line>,
     writer: Thread,
 }
 
-/// What requests and writer of a log know of each other.
-pub(crate) struct Backlog {
-    name: String,
-    on_full: OnFull,
-    bytes: AtomicUsize,
-    reopen: AtomicBool,
-    given_up: AtomicBool,
-    room: Notify,
-    lines: IntCounter,
-    dropped: IntCounter,
+/// One line, which ends with its only line feed.
+struct Line {
+    text: Vec<u8>,
+    /// What tells its file, where the path names partitions.
+    partition: Option<Arc<str>>,
 }
 
 impl AccessLog {
@@ -60,33 +72,29 @@ impl AccessLog {
         settings: &model::AccessLog,
         metrics: &Metrics,
     ) -> Result<(Self, Writer), OpenError> {
-        let output = Output::open(&settings.path)?;
-        Self::start(settings, metrics, output)
+        let opened = Streams::open(settings);
+        opened
+            .and_then(|streams| Self::start(settings, metrics, streams))
+            .map_err(|error| OpenError {
+                path: settings.path.clone(),
+                error,
+            })
     }
 
     fn start(
         settings: &model::AccessLog,
         metrics: &Metrics,
-        output: Output,
-    ) -> Result<(Self, Writer), OpenError> {
-        let (lines, dropped) = metrics.access_log(&settings.path);
-        let backlog = Arc::new(Backlog {
-            name: settings.path.clone(),
-            on_full: settings.on_full,
-            bytes: AtomicUsize::new(0),
-            reopen: AtomicBool::new(false),
-            given_up: AtomicBool::new(false),
-            room: Notify::new(),
-            lines,
-            dropped,
-        });
+        streams: Streams,
+    ) -> io::Result<(Self, Writer)> {
+        let backlog = Arc::new(Backlog::new(settings, metrics));
         let (sender, receiver) = mpsc::channel();
-        let writer = Writer::start(Arc::clone(&backlog), receiver, output)?;
+        let writer = Writer::start(Arc::clone(&backlog), receiver, streams)?;
         let queue = Queue {
             lines: sender,
             writer: writer.thread(),
         };
         let log = Self {
+            by_partition: settings.by_partition(),
             settings: settings.clone(),
             backlog,
             queue: Some(queue),
@@ -103,18 +111,40 @@ impl AccessLog {
     pub(crate) fn closed(&self) -> Self {
         Self {
             settings: self.settings.clone(),
+            by_partition: self.by_partition,
             backlog: Arc::clone(&self.backlog),
             queue: None,
         }
     }
 
-    /// Takes one line, which ends with its only line feed.
-    pub(crate) fn append(&self, line: Vec<u8>) {
+    /// What waits to be written.
+    pub(crate) fn backlog(&self) -> &Backlog {
+        &self.backlog
+    }
+
+    /// Takes the line of `record`, decided by `snapshot`.
+    pub(crate) fn tell(&self, record: &Record, snapshot: &Snapshot) {
+        let text = match self.settings.format {
+            LogFormat::Alb => alb::line(record, snapshot),
+            LogFormat::Json => line::json(record, snapshot),
+            LogFormat::Ltsv => line::ltsv(record, snapshot),
+        };
+        self.append(Line {
+            text,
+            partition: self.by_partition.then(|| partition(record, snapshot)),
+        });
+    }
+
+    fn append(&self, line: Line) {
         let backlog = &*self.backlog;
-        let size = line.len();
+        let size = line.text.len();
         let before = backlog.bytes.fetch_add(size, Ordering::Relaxed);
-        let full = backlog.on_full == OnFull::Drop && before + size > CAPACITY;
-        let Some(queue) = self.queue.as_ref().filter(|_| !full) else {
+        let full = before + size > CAPACITY;
+        if full {
+            backlog.say_full();
+        }
+        let queue = self.queue.as_ref();
+        let Some(queue) = queue.filter(|_| !full || backlog.on_full == OnFull::Block) else {
             return backlog.lose(1, size);
         };
         if queue.lines.send(line).is_err() {
@@ -143,31 +173,11 @@ impl AccessLog {
     }
 }
 
-impl Backlog {
-    fn has_room(&self) -> bool {
-        self.on_full == OnFull::Drop
-            || self.given_up.load(Ordering::Acquire)
-            || self.bytes.load(Ordering::Relaxed) <= CAPACITY
-    }
-
-    /// So many lines of together so many bytes cannot be written.
-    fn lose(&self, n_lines: usize, bytes: usize) {
-        self.dropped.inc_by(n_lines as u64);
-        self.release(bytes);
-    }
-
-    /// So many lines of together so many bytes are written.
-    fn wrote(&self, n_lines: usize, bytes: usize) {
-        self.lines.inc_by(n_lines as u64);
-        self.release(bytes);
-    }
-
-    fn release(&self, bytes: usize) {
-        let before = self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-        if before > CAPACITY {
-            self.room.notify_waiters();
-        }
-    }
+/// The partition of the request's host; the default one when that was not asked.
+fn partition(record: &Record, snapshot: &Snapshot) -> Arc<str> {
+    let known = record.decision.map(|decision| decision.partition);
+    let partition = known.unwrap_or(PartitionId::DEFAULT);
+    Arc::clone(snapshot.partition_name(partition))
 }
 
 #[cfg(test)]

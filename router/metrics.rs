@@ -6,6 +6,7 @@
 
 mod discovery;
 mod key;
+mod logs;
 mod own;
 mod requests;
 mod shares;
@@ -24,6 +25,8 @@ use crate::clients::Clients;
 use crate::pool::Pools;
 use crate::record::{Blame, Cause, Desync, Record, Retried, Traits};
 use discovery::Discovery;
+pub(crate) use logs::LogSeries;
+use logs::Logs;
 use own::Own;
 use requests::Requests;
 pub use shares::Share;
@@ -77,12 +80,6 @@ struct Changes {
     config_info: IntGaugeVec,
     reloads: IntCounterVec,
     rollbacks: IntCounterVec,
-}
-
-/// Series of the access logs.
-struct Logs {
-    lines: IntCounterVec,
-    dropped: IntCounterVec,
 }
 
 impl Default for Metrics {
@@ -306,12 +303,18 @@ impl Metrics {
         self.requests.shares(route)
     }
 
-    /// Counters of lines written to and lost by an access log.
-    pub(crate) fn access_log(&self, log: &str) -> (IntCounter, IntCounter) {
-        (
-            self.logs.lines.with_label_values(&[log]),
-            self.logs.dropped.with_label_values(&[log]),
-        )
+    /// What an access log counts.
+    pub(crate) fn access_log(&self, log: &str, is_stdout: bool) -> LogSeries {
+        self.logs.of(log, is_stdout)
+    }
+
+    /// What waits to be written: name of each log, bytes, whether the site waits.
+    pub fn backlogs(&self, backlogs: &[(String, usize, bool)]) {
+        let _one_at_a_time = self
+            .gathering
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.logs.set(backlogs);
     }
 
     /// A request finished.
@@ -405,23 +408,6 @@ impl Changes {
                 "kanaria_rollbacks_total",
                 "Returns of a route to its stable pool.",
                 &["route", "actor"],
-            ),
-        }
-    }
-}
-
-impl Logs {
-    fn new(own: &Own<'_>) -> Self {
-        Self {
-            lines: own.counters(
-                "kanaria_access_log_lines_total",
-                "Lines written to an access log.",
-                &["log"],
-            ),
-            dropped: own.counters(
-                "kanaria_access_log_dropped_total",
-                "Lines that could not be written to an access log.",
-                &["log"],
             ),
         }
     }

@@ -91,10 +91,10 @@ impl ProxyHttp for Proxy {
 
     async fn upstream_peer(
         &self,
-        session: &mut Session,
+        _session: &mut Session,
         exchange: &mut Box<Exchange>,
     ) -> Result<Box<HttpPeer>> {
-        exchange.next_target(session, &self.authorities)
+        exchange.next_target(&self.authorities)
     }
 
     fn fail_to_connect(

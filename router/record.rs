@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use config::decision::Decision;
 use config::ids::{ListenerId, PoolId};
+use config::rewrite::Rewritten;
 
 pub use desync::{Class, Desync, Ruling, Traits};
 pub use recorder::Recorder;
@@ -21,12 +22,16 @@ pub struct Record {
     pub duration: Duration,
     /// Where the connection was accepted.
     pub listener: ListenerId,
+    /// Our end of the connection.
+    pub local: SocketAddr,
     /// The client: the peer, or what trusted proxies say of it.
     pub client_ip: IpAddr,
     /// The peer's port; `None` when the address is not the peer's own.
     pub client_port: Option<u16>,
     /// `HTTP/1.0`, `HTTP/1.1` or `HTTP/2`; `None` when the request could not be read.
     pub protocol: Option<&'static str>,
+    /// Whether it is a call of gRPC.
+    pub grpc: bool,
     /// The connection's TLS; `None` in clear text.
     pub tls: Option<Tls>,
     /// Whether the client's side is https: by our TLS, or by what a trusted proxy says.
@@ -43,6 +48,10 @@ pub struct Record {
     pub bytes_in: u64,
     /// Bytes sent to the client: head and body.
     pub bytes_out: u64,
+    /// From its first byte to its head being sent to the last target that got it.
+    pub dispatched: Option<Duration>,
+    /// The address for the target, when the route makes another one.
+    pub rewritten: Option<Rewritten>,
     /// The last target tried.
     pub upstream: Option<Upstream>,
     /// Connections tried.
@@ -142,10 +151,13 @@ pub enum Text {
     UserAgent,
     /// `Referer`.
     Referer,
+    /// The host that the client asked for in the handshake of TLS.
+    ServerName,
 }
 
 impl Text {
-    const COUNT: usize = 8;
+    /// How many there are.
+    pub const COUNT: usize = 9;
 }
 
 impl Head {

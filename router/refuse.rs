@@ -76,6 +76,7 @@ impl Refuser {
             part(),
             None,
             None,
+            wire.server_name(),
         ]);
         Refusal {
             id,
@@ -95,9 +96,11 @@ impl Refuser {
             started,
             duration,
             listener: wire.listener,
+            local: wire.local,
             client_ip: wire.peer.ip(),
             client_port: Some(wire.peer.port()),
             protocol: refusal.protocol,
+            grpc: false,
             tls: wire.tls(),
             secure: wire.secured().is_some(),
             head: refusal.head,
@@ -106,6 +109,8 @@ impl Refuser {
             traits: wire.traits(),
             bytes_in: wire.received(),
             bytes_out: wire.sent(),
+            dispatched: None,
+            rewritten: None,
             upstream: None,
             attempts: 0,
             decision: None,

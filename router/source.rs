@@ -11,7 +11,7 @@ use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use config::load::{Loaded, Main, Text};
-use config::model::{Admin, CertificateSource, Config, Listener};
+use config::model::{Admin, CertificateSource, Config, Listener, STDOUT};
 use config::problem::{self, Fault, Problem};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -71,7 +71,7 @@ pub fn anchor(config: &mut Config, file: &Path) {
     let files = config
         .access_log
         .iter_mut()
-        .filter(|log| log.path != "stdout");
+        .filter(|log| log.path != STDOUT);
     for log in files {
         log.path = shown(&folder.join(&log.path));
     }

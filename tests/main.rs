@@ -74,6 +74,8 @@ mod watch;
 mod probe;
 // One access-log line per request, and metrics that agree with it.
 mod record;
+// Access logs: forms, files that are put aside and go, disks that are full.
+mod log;
 // The admin API from outside: who may, what is refused, what is told.
 mod admin;
 // The command line from outside: verbs, exit codes, what they print.

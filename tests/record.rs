@@ -175,7 +175,7 @@ fn hostile_bytes_still_make_json() {
 }
 
 /// What a client that behaves badly leaves behind: each call is one request that was begun.
-fn misbehave(kanaria: &Kanaria, slow: &Stub, n: usize) {
+pub(crate) fn misbehave(kanaria: &Kanaria, slow: &Stub, n: usize) {
     let bytes = match n % 5 {
         0 => "GARBAGE\r\n\r\n".to_owned(),
         1 => "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n".to_owned(),
@@ -397,9 +397,11 @@ fn every_metric_is_documented_and_every_documented_one_exists() {
         Wanted::hosts(&["a.test"]),
     );
     let file = file.pool_keys("ecs", check);
+    let file = file.server("trusted_proxies = [\"192.0.2.1/32\"]");
     let balanced =
         "[[listeners]]\nname = \"balanced\"\nbind = \"127.0.0.1:0\"\nproxy_protocol = \"required\"";
-    let file = file.after(&format!("{found}\n{secure}\n{balanced}\n"));
+    let stdout = "[[access_log]]\npath = \"stdout\"";
+    let file = file.after(&format!("{found}\n{secure}\n{balanced}\n{stdout}\n"));
     let kanaria = Kanaria::start_in(folder, &file);
     volley(kanaria.public, 50, 2, |_| get("/", ""));
     ecs.die();

@@ -13,6 +13,7 @@ mod load;
 mod siege;
 mod stats;
 mod stub;
+mod tail;
 pub(crate) mod tls;
 mod wire;
 
@@ -28,6 +29,7 @@ pub(crate) use load::{Load, Shot, strays, volley};
 pub(crate) use siege::besiege;
 pub(crate) use stats::{Counts, share_z};
 pub(crate) use stub::{After, Exchange, Seen, Stub};
+pub(crate) use tail::{Tail, files_of, lines_of_all};
 pub(crate) use wire::{Framing, Head, Wire};
 
 /// No wait of a test lasts longer.

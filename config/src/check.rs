@@ -1,5 +1,6 @@
 //! What the settings of a file mean together: addresses, names, tokens, bounds. Routing is not judged here.
 
+mod log;
 mod pool;
 mod tls;
 
@@ -7,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
 use crate::discovery;
-use crate::model::{AccessLog, Admin, Config, Limits, Listener, ProxyProtocol, Resolver, Server};
+use crate::model::{Admin, Config, Limits, Listener, ProxyProtocol, Resolver, Server};
 use crate::problem::{Fault, Path};
 use crate::units::{Duration, Size};
 
@@ -22,7 +23,8 @@ pub fn settings(config: &Config) -> Vec<Fault> {
     for (name, settings) in config.pools.iter() {
         pool::check(name, settings, &top.key("pools").key(name), &mut faults);
     }
-    access_logs(&config.access_log, &top.key("access_log"), &mut faults);
+    let path = top.key("access_log");
+    log::check(&config.access_log, &config.partitions, &path, &mut faults);
     faults
 }
 
@@ -213,22 +215,6 @@ fn resolver(resolver: &Resolver, path: &Path, faults: &mut Vec<Fault>) {
                 faults.push(path.fault(format!("{address} is given twice")));
             }
             Ok(_) => {}
-        }
-    }
-}
-
-fn access_logs(logs: &[AccessLog], path: &Path, faults: &mut Vec<Fault>) {
-    let mut taken = HashMap::new();
-    for (position, log) in logs.iter().enumerate() {
-        let path = path.index(position).key("path");
-        if log.path.is_empty() {
-            faults.push(path.fault("must not be empty; write a file or `stdout`"));
-        } else if taken.insert(&log.path, position).is_some() {
-            let message = format!(
-                "two access logs write to {:?}; their lines would mix",
-                log.path
-            );
-            faults.push(path.fault(message));
         }
     }
 }

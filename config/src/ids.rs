@@ -12,6 +12,11 @@ pub struct PoolId(pub u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PartitionId(pub u16);
 
+impl PartitionId {
+    /// The partition of hosts that no entry names.
+    pub const DEFAULT: Self = Self(0);
+}
+
 /// Position of a route in its snapshot, which is the order in which routes are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RouteId(pub u32);

@@ -5,6 +5,7 @@
 mod action;
 mod health;
 pub mod indexed;
+mod log;
 mod pool;
 mod route;
 mod rules;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use action::{Port, Redirect, Respond};
 pub use health::{BodyMatch, HealthCheck, HealthProtocol};
+pub use log::{AccessLog, LogFormat, OnFull, PARTITION, Rotate, STDOUT};
 pub use pool::{Balance, Ejection, Pool, PoolTls, RetryBudget, SuccessRate, Target};
 pub use route::{
     Cap, Failover, Flag, Match, Pattern, QueryCondition, QueryValue, Route, SameSite, Sticky,
@@ -129,38 +131,4 @@ impl Default for Partitions {
             hosts: BTreeMap::new(),
         }
     }
-}
-
-/// One access log.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct AccessLog {
-    /// File to append to, or `stdout`.
-    pub path: String,
-    /// Form of a line.
-    #[serde(default)]
-    pub format: LogFormat,
-    /// What happens when lines come faster than they can be written.
-    #[serde(default)]
-    pub on_full: OnFull,
-}
-
-/// Form of an access-log line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum LogFormat {
-    /// One flat JSON object a line.
-    #[default]
-    Json,
-}
-
-/// What happens when access-log lines come faster than they can be written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OnFull {
-    /// No line is ever lost: the site waits.
-    Block,
-    /// The site goes on: lost lines are counted.
-    #[default]
-    Drop,
 }

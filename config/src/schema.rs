@@ -292,6 +292,7 @@ mod tests {
                 "[routes.redirect]",
                 "[routes.respond]",
                 "[[access_log]]",
+                "[access_log.rotate]",
             ]
         );
     }

@@ -319,6 +319,11 @@ impl Wire {
         })
     }
 
+    /// The host that the client asked for in the handshake of TLS.
+    pub fn server_name(&self) -> Option<&[u8]> {
+        Some(self.secured()?.server_name()?.as_bytes())
+    }
+
     /// Where the id is that cookieless requests share with others that run beside this one, if any can.
     pub fn shared_id(&self) -> Option<&SharedId> {
         self.shared_id.as_ref()

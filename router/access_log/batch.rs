@@ -26,6 +26,31 @@ impl Batch {
         &self.bytes[self.written..]
     }
 
+    /// Whether no line is half written.
+    pub(super) fn is_between_lines(&self) -> bool {
+        self.written == self.complete().1
+    }
+
+    /// The next line in full will be written once more: nothing of it is left.
+    pub(super) fn begin_anew(&mut self) {
+        self.written = self.complete().1;
+    }
+
+    /// Bytes of the next line, or of what is left of it; 0 when there is none.
+    pub(super) fn next_line(&self) -> usize {
+        let next = self.ends.get(self.complete().0);
+        next.map_or(0, |end| end - self.written)
+    }
+
+    /// What is left up to the last line that ends within `most` bytes, but at least one line.
+    pub(super) fn whole_lines(&self, most: usize) -> &[u8] {
+        let limit = self.written.saturating_add(most);
+        let n_lines = self.ends.partition_point(|&end| end <= limit);
+        let last = n_lines.max(self.complete().0 + 1).min(self.ends.len());
+        let end = last.checked_sub(1).map_or(0, |last| self.ends[last]);
+        &self.bytes[self.written..end]
+    }
+
     /// `n` further bytes are written: says how many lines that completes, and their bytes.
     pub(super) fn advance(&mut self, n: usize) -> (usize, usize) {
         let before = self.complete();
@@ -88,6 +113,29 @@ mod tests {
         assert!(!batch.done());
         assert_eq!(batch.advance(5), (1, 6));
         assert!(batch.done());
+    }
+
+    #[test]
+    fn as_many_lines_are_taken_as_fit_but_one_in_any_case() {
+        let mut batch = batch(&["one\n", "two\n", "three\n"], 4);
+        assert!(batch.is_between_lines());
+        assert_eq!(batch.next_line(), 4);
+        for (most, expected) in [
+            (0, "two\n"),
+            (4, "two\n"),
+            (9, "two\n"),
+            (10, "two\nthree\n"),
+        ] {
+            assert_eq!(batch.whole_lines(most), expected.as_bytes(), "{most}");
+        }
+        assert_eq!(batch.whole_lines(usize::MAX), b"two\nthree\n");
+        batch.advance(1);
+        assert!(!batch.is_between_lines());
+        assert_eq!(batch.next_line(), 3);
+        batch.begin_anew();
+        assert_eq!(batch.rest(), b"two\nthree\n");
+        batch.advance(10);
+        assert_eq!((batch.next_line(), batch.whole_lines(9)), (0, &[][..]));
     }
 
     #[test]

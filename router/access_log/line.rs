@@ -1,11 +1,14 @@
-//! One record as one line of JSON: every field in one order, `null` for what is not known.
+//! One record as one line of JSON or LTSV: every field in one order, and a word for what is not known.
 //!
-//! Fields of later work (shadow, cookie conflicts) are `null`. Values of Cookie and
+//! Fields of later work (shadow, cookie conflicts) are not known yet. Values of Cookie and
 //! Authorization are not in the record, so they cannot get here.
+
+use std::marker::PhantomData;
 
 use config::decision::{Reason, Sticky};
 use config::snapshot::Snapshot;
 
+use super::form::{Form, Json, Key, Ltsv, key};
 use super::text;
 use crate::record::{Cause, Record, Text};
 
@@ -15,42 +18,43 @@ const VERSION: u64 = 1;
 /// Room for a usual line, so that it is allocated once.
 const USUAL: usize = 1024;
 
-/// The line of `record`, decided by `snapshot`, with its line feed.
+/// The line of `record`, decided by `snapshot`, as a JSON object, with its line feed.
 pub(crate) fn json(record: &Record, snapshot: &Snapshot) -> Vec<u8> {
-    let mut line = Line(Vec::with_capacity(USUAL));
+    line::<Json>(record, snapshot)
+}
+
+/// The same fields as labeled values between tabs.
+pub(crate) fn ltsv(record: &Record, snapshot: &Snapshot) -> Vec<u8> {
+    line::<Ltsv>(record, snapshot)
+}
+
+fn line<F: Form>(record: &Record, snapshot: &Snapshot) -> Vec<u8> {
+    let mut line = Line::<F>(Vec::with_capacity(USUAL), PhantomData);
     line.request(record, snapshot);
     line.outcome(record);
     line.decision(record, snapshot);
     line.rest(record);
-    line.0.extend_from_slice(b"}\n");
+    line.0.extend_from_slice(F::END);
     line.0
 }
 
-struct Line(Vec<u8>);
+struct Line<F>(Vec<u8>, PhantomData<F>);
 
-/// The bytes before a value. A macro, because only that joins the literals before the program runs; joining them for
-/// each line was a seventh of its cost.
-macro_rules! key {
-    ($name:literal) => {
-        concat!(",\"", $name, "\":")
-    };
-}
-
-impl Line {
+impl<F: Form> Line<F> {
     fn request(&mut self, record: &Record, snapshot: &Snapshot) {
         let listeners = &snapshot.structure.listeners;
         let listener = listeners.get(usize::from(record.listener.0));
-        self.0.extend_from_slice(b"{\"time\":\"");
+        self.0.extend_from_slice(F::TIME);
         text::time(&mut self.0, record.started);
-        self.0.push(b'"');
+        self.quote();
         self.number(key!("log_version"), Some(VERSION));
         self.head(key!("request_id"), record, Text::RequestId);
         self.head(key!("trace_id"), record, Text::TraceId);
         self.string(key!("listener"), listener.map(|listener| &*listener.name));
         self.key(key!("client_ip"));
-        self.0.push(b'"');
+        self.quote();
         text::ip(&mut self.0, record.client_ip);
-        self.0.push(b'"');
+        self.quote();
         self.number(key!("client_port"), record.client_port.map(u64::from));
         self.string(key!("protocol"), record.protocol);
         self.string(key!("tls_version"), record.tls.map(|tls| tls.version));
@@ -76,11 +80,11 @@ impl Line {
         self.key(key!("upstream_addr"));
         match upstream {
             Some(upstream) => {
-                self.0.push(b'"');
+                self.quote();
                 text::socket(&mut self.0, upstream.address);
-                self.0.push(b'"');
+                self.quote();
             }
-            None => self.0.extend_from_slice(text::NULL),
+            None => self.0.extend_from_slice(F::NULL),
         }
         let answered = upstream.and_then(|u| u.status);
         self.number(key!("upstream_status"), answered.map(u64::from));
@@ -124,19 +128,19 @@ impl Line {
         self.key(key!("weights"));
         let route = record.decision.and_then(|decision| decision.route);
         let Some(split) = route.and_then(|id| snapshot.split(id)) else {
-            return self.0.extend_from_slice(text::NULL);
+            return self.0.extend_from_slice(F::NULL);
         };
-        self.0.push(b'"');
+        self.quote();
         for (position, &(pool, weight)) in split.weights.iter().enumerate() {
             if position > 0 {
                 self.0.push(b',');
             }
             let name = &snapshot.structure.pools[usize::from(pool.0)].name;
-            text::escape(&mut self.0, name.as_bytes());
+            F::escape(&mut self.0, name.as_bytes());
             self.0.push(b'=');
             text::number(&mut self.0, weight.into());
         }
-        self.0.push(b'"');
+        self.quote();
     }
 
     fn rest(&mut self, record: &Record) {
@@ -151,57 +155,67 @@ impl Line {
     fn desync(&mut self, record: &Record) {
         self.key(key!("desync"));
         let Some(desync) = record.traits.desync else {
-            return self.0.extend_from_slice(text::NULL);
+            return self.0.extend_from_slice(F::NULL);
         };
-        for part in ["\"", desync.class().as_alb(), ":", desync.as_str(), "\""] {
+        self.quote();
+        for part in [desync.class().as_alb(), ":", desync.as_str()] {
             self.0.extend_from_slice(part.as_bytes());
         }
+        self.quote();
     }
 
-    fn key(&mut self, key: &str) {
-        self.0.extend_from_slice(key.as_bytes());
+    fn key(&mut self, key: Key) {
+        self.0.extend_from_slice(F::key(key));
     }
 
-    fn null(&mut self, key: &str) {
+    fn quote(&mut self) {
+        self.0.extend_from_slice(F::QUOTE);
+    }
+
+    fn null(&mut self, key: Key) {
         self.key(key);
-        self.0.extend_from_slice(text::NULL);
+        self.0.extend_from_slice(F::NULL);
     }
 
-    fn head(&mut self, key: &str, record: &Record, name: Text) {
+    fn head(&mut self, key: Key, record: &Record, name: Text) {
         self.bytes(key, record.head.get(name));
     }
 
-    fn string(&mut self, key: &str, value: Option<&str>) {
+    fn string(&mut self, key: Key, value: Option<&str>) {
         self.bytes(key, value.map(str::as_bytes));
     }
 
-    fn bytes(&mut self, key: &str, value: Option<&[u8]>) {
+    fn bytes(&mut self, key: Key, value: Option<&[u8]>) {
         self.key(key);
         match value {
-            Some(value) => text::string(&mut self.0, value),
-            None => self.0.extend_from_slice(text::NULL),
+            Some(value) => {
+                self.quote();
+                F::escape(&mut self.0, value);
+                self.quote();
+            }
+            None => self.0.extend_from_slice(F::NULL),
         }
     }
 
-    fn boolean(&mut self, key: &str, value: bool) {
+    fn boolean(&mut self, key: Key, value: bool) {
         self.key(key);
         let word: &[u8] = if value { b"true" } else { b"false" };
         self.0.extend_from_slice(word);
     }
 
-    fn number(&mut self, key: &str, value: Option<u64>) {
+    fn number(&mut self, key: Key, value: Option<u64>) {
         self.key(key);
         match value {
             Some(value) => text::number(&mut self.0, value),
-            None => self.0.extend_from_slice(text::NULL),
+            None => self.0.extend_from_slice(F::NULL),
         }
     }
 
-    fn seconds(&mut self, key: &str, value: Option<std::time::Duration>) {
+    fn seconds(&mut self, key: Key, value: Option<std::time::Duration>) {
         self.key(key);
         match value {
             Some(value) => text::seconds(&mut self.0, value),
-            None => self.0.extend_from_slice(text::NULL),
+            None => self.0.extend_from_slice(F::NULL),
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::output::Output;
 use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -19,21 +20,25 @@ fn settings(path: &str, on_full: &str) -> model::AccessLog {
 
 /// A log into a pipe, and its reading end.
 fn piped(on_full: &str) -> (AccessLog, Writer, PipeReader) {
-    let (reader, writer) = std::io::pipe().unwrap();
-    let output = Output::File {
-        path: "/nonexistent/pipe".into(),
-        file: File::from(OwnedFd::from(writer)),
-    };
+    let (reader, writer) = io::pipe().unwrap();
+    let output = Output::Nameless(File::from(OwnedFd::from(writer)));
     let settings = settings("pipe", on_full);
-    let (log, writer) = AccessLog::start(&settings, &Metrics::new(), output).unwrap();
+    let streams = Streams::into_output(&settings, output);
+    let (log, writer) = AccessLog::start(&settings, &Metrics::new(), streams).unwrap();
     (log, writer, reader)
 }
 
 /// A line of a kibibyte that says its number.
-fn line(number: usize) -> Vec<u8> {
-    let mut line = format!("{number:01023}").into_bytes();
-    line.push(b'\n');
-    line
+fn line(number: usize) -> Line {
+    of("", number)
+}
+
+/// The same, of a partition, where the path names them.
+fn of(partition: &str, number: usize) -> Line {
+    Line {
+        text: format!("{number:01023}\n").into_bytes(),
+        partition: (!partition.is_empty()).then(|| partition.into()),
+    }
 }
 
 fn append(log: &AccessLog, n_lines: usize) {
@@ -131,6 +136,7 @@ fn reopening_follows_the_name_and_loses_nothing() {
     let settings = settings(path.to_str().unwrap(), "drop");
     let (log, writer) = AccessLog::open(&settings, &Metrics::new()).unwrap();
     log.append(line(1));
+    wait(&path, |text| text.ends_with('\n'));
     fs::rename(&path, &old).unwrap();
     log.append(line(2));
     writer.reopen();
@@ -141,7 +147,88 @@ fn reopening_follows_the_name_and_loses_nothing() {
     }
     log.append(line(3));
     assert_eq!(close(log, writer), (3, 0));
-    assert_eq!((lines(&old), lines(&path)), (vec![1, 2], vec![3]));
+    // The second was written before or after the writer saw that its file was moved.
+    let (old, new) = (lines(&old), lines(&path));
+    assert_eq!((old[0], new.last()), (1, Some(&3)));
+    assert_eq!([old, new].concat(), [1, 2, 3]);
+}
+
+/// Waits until `is` holds of the file at `path`.
+fn wait(path: &Path, is: impl Fn(&str) -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !fs::read_to_string(path).is_ok_and(|text| is(&text)) {
+        assert!(Instant::now() < deadline, "{}", path.display());
+        std::thread::yield_now();
+    }
+}
+
+fn open(settings: &model::AccessLog) -> (AccessLog, Writer) {
+    AccessLog::open(settings, &Metrics::new()).unwrap()
+}
+
+#[test]
+fn a_file_that_was_moved_is_left_and_one_that_was_removed_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, old) = (folder.path().join("a.json"), folder.path().join("a.json.1"));
+    let (log, writer) = open(&settings(path.to_str().unwrap(), "drop"));
+    let whole = |text: &str| text.ends_with('\n');
+    log.append(line(1));
+    wait(&path, whole);
+    fs::rename(&path, &old).unwrap();
+    log.append(line(2));
+    wait(&path, whole);
+    assert_eq!((lines(&old), lines(&path)), (vec![1], vec![2]));
+    fs::remove_file(&path).unwrap();
+    log.append(line(3));
+    wait(&path, whole);
+    assert_eq!(close(log, writer), (3, 0));
+    assert_eq!(lines(&path), [3]);
+}
+
+#[test]
+fn a_file_that_cannot_be_made_again_counts_its_lines_as_dropped_until_it_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let below = folder.path().join("logs");
+    let path = below.join("a.json");
+    let (log, writer) = open(&settings(path.to_str().unwrap(), "drop"));
+    fs::remove_dir_all(&below).unwrap();
+    fs::write(&below, "in the way").unwrap();
+    append(&log, 10);
+    let deadline = Instant::now() + PATIENCE;
+    while log.backlog.dropped.get() < 10 && Instant::now() < deadline {
+        std::thread::yield_now();
+    }
+    fs::remove_file(&below).unwrap();
+    log.append(line(77));
+    assert_eq!(close(log, writer), (1, 10));
+    assert_eq!(lines(&path), [77]);
+}
+
+#[test]
+fn partitions_have_files_of_their_own_and_only_some_are_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("logs/{partition}/a.json");
+    let (log, writer) = open(&settings(path.to_str().unwrap(), "drop"));
+    assert!(folder.path().join("logs").exists());
+    let names: Vec<_> = (0..200).map(|n| format!("p{n}")).collect();
+    for round in 0..3 {
+        for name in &names {
+            log.append(of(name, round));
+        }
+    }
+    let opened = || {
+        let open = fs::read_dir("/proc/self/fd").unwrap();
+        let links = open.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
+        links.filter(|path| path.starts_with(folder.path())).count()
+    };
+    let last = folder.path().join("logs/p199/a.json");
+    wait(&last, |text| text.lines().count() == 3);
+    assert_eq!(opened(), 64);
+    assert_eq!(close(log, writer), (600, 0));
+    for name in &names {
+        let path = folder.path().join(format!("logs/{name}/a.json"));
+        assert_eq!(lines(&path), [0, 1, 2]);
+    }
 }
 
 #[test]

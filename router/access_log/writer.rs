@@ -3,10 +3,7 @@
 //! It looks for lines ten times a second on its own, so that handing over a line wakes nobody. A line that was begun is
 //! always finished before another starts, even when the disk was full in between.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError};
@@ -15,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use config::model::OnFull;
 
-use super::Backlog;
-use super::batch::Batch;
+use super::streams::{Stream, Streams};
+use super::{Backlog, Line};
 
 /// How long a line waits at most before the writer sees it.
 const TICK: Duration = Duration::from_millis(100);
@@ -24,22 +21,11 @@ const TICK: Duration = Duration::from_millis(100);
 /// How long the writer waits before it tries again what failed.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// A batch is written once it has so many bytes.
+/// How long it waits for a reader of standard output that does not read.
+const READER: Duration = Duration::from_millis(5);
+
+/// Lines are written once they have so many bytes.
 const BATCH: usize = 256 << 10;
-
-/// An access log that cannot be opened.
-#[derive(Debug, thiserror::Error)]
-#[error("access log `{path}`: {error}")]
-pub struct OpenError {
-    path: String,
-    error: io::Error,
-}
-
-/// Where the lines of a log go.
-pub(super) enum Output {
-    File { path: PathBuf, file: File },
-    Stdout,
-}
 
 /// A running writer.
 pub(crate) struct Writer {
@@ -50,14 +36,14 @@ pub(crate) struct Writer {
 /// The writer's own side.
 struct Work {
     backlog: Arc<Backlog>,
-    lines: Receiver<Vec<u8>>,
-    output: Output,
-    batch: Batch,
-    failing: bool,
+    lines: Receiver<Line>,
+    streams: Streams,
+    /// One that had no place among the open files.
+    waiting: Option<Line>,
 }
 
 /// Whether further lines may come.
-#[derive(PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 enum Supply {
     /// More are waiting.
     Waiting,
@@ -67,73 +53,21 @@ enum Supply {
     Over,
 }
 
-impl Output {
-    pub(super) fn open(path: &str) -> Result<Self, OpenError> {
-        if path == "stdout" {
-            return Ok(Self::Stdout);
-        }
-        let file = open(Path::new(path)).map_err(|error| OpenError {
-            path: path.into(),
-            error,
-        })?;
-        Ok(Self::File {
-            path: path.into(),
-            file,
-        })
-    }
-
-    fn reopen(&mut self) -> io::Result<()> {
-        if let Self::File { path, file } = self {
-            *file = open(path)?;
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::File { file, .. } => file.write(bytes),
-            Self::Stdout => {
-                let mut stdout = io::stdout().lock();
-                stdout.write_all(bytes)?;
-                stdout.flush()?;
-                Ok(bytes.len())
-            }
-        }
-    }
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    // Lines tell who read what: nothing for everybody's eyes.
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o640)
-        .open(path)
-}
-
 impl Writer {
     pub(super) fn start(
         backlog: Arc<Backlog>,
-        lines: Receiver<Vec<u8>>,
-        output: Output,
-    ) -> Result<Self, OpenError> {
+        lines: Receiver<Line>,
+        streams: Streams,
+    ) -> io::Result<Self> {
         let work = Work {
             backlog: Arc::clone(&backlog),
             lines,
-            output,
-            batch: Batch::default(),
-            failing: false,
+            streams,
+            waiting: None,
         };
         let thread = thread::Builder::new()
             .name("access-log".into())
-            .spawn(move || work.run())
-            .map_err(|error| OpenError {
-                path: backlog.name.clone(),
-                error,
-            })?;
+            .spawn(move || work.run())?;
         Ok(Self { backlog, thread })
     }
 
@@ -176,10 +110,10 @@ impl Work {
         loop {
             let supply = self.collect();
             if self.backlog.reopen.swap(false, Ordering::AcqRel) {
-                self.write_out(supply == Supply::Over);
-                self.reopen();
+                self.write_out(supply);
+                self.streams.iter_mut().for_each(|it| it.output.reopen());
             }
-            self.write_out(supply == Supply::Over);
+            self.write_out(supply);
             match supply {
                 Supply::Waiting => {}
                 Supply::Empty => thread::park_timeout(TICK),
@@ -189,9 +123,19 @@ impl Work {
     }
 
     fn collect(&mut self) -> Supply {
-        while self.batch.len() < BATCH {
-            match self.lines.try_recv() {
-                Ok(line) => self.batch.add(&line),
+        let mut bytes = 0;
+        while bytes < BATCH {
+            let line = match self.waiting.take() {
+                Some(line) => Ok(line),
+                None => self.lines.try_recv(),
+            };
+            match line {
+                Ok(line) => {
+                    bytes += line.text.len();
+                    if !self.add(line) {
+                        return Supply::Waiting;
+                    }
+                }
                 Err(TryRecvError::Empty) => return Supply::Empty,
                 Err(TryRecvError::Disconnected) => return Supply::Over,
             }
@@ -199,56 +143,77 @@ impl Work {
         Supply::Waiting
     }
 
-    fn reopen(&mut self) {
-        if let Err(error) = self.output.reopen() {
-            let log = &self.backlog.name;
-            tracing::error!(log, %error, "access log cannot be opened anew, the old file goes on");
+    /// Whether there was a place for `line`; if not, it waits for the others to be written.
+    fn add(&mut self, line: Line) -> bool {
+        match self.streams.of(line.partition.as_ref()) {
+            Ok(Some(stream)) => {
+                self.backlog.measure(&line);
+                stream.batch.add(&line.text);
+                return true;
+            }
+            Ok(None) => self.waiting = Some(line),
+            Err(error) => {
+                tracing::error!(log = self.backlog.name, %error, "access log cannot be written");
+                self.backlog.lose(1, line.text.len());
+                return true;
+            }
         }
+        false
     }
 
+    fn write_out(&mut self, supply: Supply) {
+        for stream in self.streams.iter_mut() {
+            stream.write_out(&self.backlog, supply == Supply::Over);
+            stream.output.pass();
+        }
+    }
+}
+
+impl Stream {
     /// Writes the batch. When it cannot: with `block` tries until it can, with `drop` gives up all but the line begun.
-    fn write_out(&mut self, last: bool) {
+    fn write_out(&mut self, backlog: &Backlog, last: bool) {
         while !self.batch.done() {
-            match self.output.write(self.batch.rest()) {
-                Ok(n) if n > 0 => self.wrote(n),
-                Ok(_) => self.failed(&ErrorKind::WriteZero.into()),
+            match self.output.write(&mut self.batch) {
+                Ok(n) if n > 0 => self.wrote(n, backlog),
+                Ok(_) => self.failed(&ErrorKind::WriteZero.into(), backlog),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => self.failed(&error),
+                Err(error) if error.kind() == ErrorKind::WouldBlock && !backlog.is_given_up() => {
+                    thread::park_timeout(READER);
+                }
+                Err(error) => self.failed(&error, backlog),
             }
             if !self.failing {
                 continue;
             }
-            let keeps = self.backlog.on_full == OnFull::Block
-                && !self.backlog.given_up.load(Ordering::Acquire);
-            if !keeps {
-                return self.give_up_batch(last);
+            if backlog.on_full == OnFull::Drop || backlog.is_given_up() {
+                return self.give_up_batch(backlog, last);
             }
             thread::park_timeout(RETRY);
         }
         self.batch.clear();
     }
 
-    fn wrote(&mut self, n: usize) {
+    fn wrote(&mut self, n: usize, backlog: &Backlog) {
         let (n_lines, bytes) = self.batch.advance(n);
-        self.backlog.wrote(n_lines, bytes);
+        backlog.wrote(n_lines, bytes);
         if std::mem::take(&mut self.failing) {
-            tracing::warn!(log = self.backlog.name, "access log can be written again");
+            tracing::warn!(log = backlog.name, "access log can be written again");
         }
     }
 
-    fn failed(&mut self, error: &io::Error) {
+    fn failed(&mut self, error: &io::Error, backlog: &Backlog) {
         if !std::mem::replace(&mut self.failing, true) {
-            let (log, on_full) = (&self.backlog.name, self.backlog.on_full);
-            tracing::error!(log, ?on_full, %error, "access log cannot be written");
+            let then = backlog.then();
+            tracing::error!(log = backlog.name, %error, "access log cannot be written: {then}");
         }
     }
 
-    fn give_up_batch(&mut self, last: bool) {
+    fn give_up_batch(&mut self, backlog: &Backlog, last: bool) {
         let (n_lines, bytes) = if last {
             self.batch.clear()
         } else {
             self.batch.keep_begun()
         };
-        self.backlog.lose(n_lines, bytes);
+        backlog.lose(n_lines, bytes);
     }
 }

@@ -45,7 +45,9 @@ fn moved() -> Metrics {
     metrics.connection_closed("public", "HTTP/1.1");
     metrics.connection_refused("public", "max_connections");
     metrics.introduction_refused("public", "untrusted");
-    metrics.access_log("logs/access.json");
+    metrics.access_log("logs/access.json", false);
+    metrics.access_log("stdout", true);
+    metrics.backlogs(&[("logs/access.json".into(), 17, true)]);
     metrics.finished(&record(), &snapshot);
     metrics.finished(&unreadable(), &snapshot);
     let switched = Record {

@@ -161,6 +161,7 @@ fn arrival(
         head.uri.query().map(str::as_bytes),
         text(header::USER_AGENT),
         text(header::REFERER),
+        wire.server_name(),
     ];
     Arrival {
         head: Head::copy(texts),
@@ -180,6 +181,7 @@ fn arrival(
         ),
         upgrade,
         trailers: takes_trailers(head),
+        grpc: is_grpc(head),
         bodiless: is_bodiless(head),
         wire,
     }
@@ -252,6 +254,17 @@ fn asks_to_switch(head: &RequestHeader) -> bool {
 /// On HTTP/1.1 we carry no trailers, so there it does not matter who could take them.
 fn takes_trailers(head: &RequestHeader) -> bool {
     head.version == Version::HTTP_2 && head.headers.contains_key(header::TE)
+}
+
+/// Whether the answer will end with trailers that say what became of the call, which HTTP/1.1 to the target would lose.
+fn is_grpc(head: &RequestHeader) -> bool {
+    // Asked first: looking for a field costs every request of HTTP/1.1 more than the rest of this.
+    if head.version != Version::HTTP_2 {
+        return false;
+    }
+    let kind = head.headers.get(header::CONTENT_TYPE);
+    kind.and_then(|kind| kind.as_bytes().strip_prefix(b"application/grpc"))
+        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }
 
 fn names_upgrade(connection: &[u8]) -> bool {

@@ -53,6 +53,8 @@ pub(super) struct Arrival {
     pub(super) upgrade: bool,
     /// The client can take trailers.
     pub(super) trailers: bool,
+    /// It is a call of gRPC.
+    pub(super) grpc: bool,
     /// No body comes: all that can be waited for is the target's answer.
     pub(super) bodiless: bool,
 }
@@ -121,10 +123,12 @@ impl Exchange {
             started,
             duration,
             listener: arrival.wire.listener,
+            local: arrival.wire.local,
             client_ip: arrival.client,
             client_port: (arrival.client == arrival.wire.peer.ip())
                 .then(|| arrival.wire.peer.port()),
             protocol: Some(arrival.protocol),
+            grpc: arrival.grpc,
             tls: arrival.wire.tls(),
             secure: arrival.secure,
             head: std::mem::take(&mut arrival.head),
@@ -133,6 +137,10 @@ impl Exchange {
             traits: arrival.wire.traits(),
             bytes_in: arrival.wire.received(),
             bytes_out: arrival.wire.sent(),
+            dispatched: self
+                .sent
+                .map(|sent| sent.saturating_duration_since(arrival.wire.begun())),
+            rewritten: self.rewritten.take().and_then(Result::ok),
             upstream: self.upstream,
             attempts: self.journey.as_ref().map_or(0, Journey::attempts),
             decision: served(self.decision, self.journey.as_ref()),

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use config::snapshot::Pool;
-use http::{HeaderName, StatusCode, Version, header};
+use http::{HeaderName, StatusCode, header};
 use pingora_core::protocols::{ALPN, Digest, TcpKeepalive};
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorSource, ErrorType, OrErr, Result};
-use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
 use super::authority::Authorities;
@@ -39,11 +39,7 @@ const PROBES: TcpKeepalive = TcpKeepalive {
 
 impl Exchange {
     /// The next target to try, as pingora wants it.
-    pub(super) fn next_target(
-        &mut self,
-        session: &Session,
-        authorities: &Authorities,
-    ) -> Result<Box<HttpPeer>> {
+    pub(super) fn next_target(&mut self, authorities: &Authorities) -> Result<Box<HttpPeer>> {
         let now = Instant::now();
         if self.is_overdue() {
             return Err(self.end(Cause::RequestTimeout));
@@ -53,7 +49,8 @@ impl Exchange {
             None => Err(Cause::Internal),
         };
         let lease = picked.map_err(|cause| self.end(cause))?;
-        if is_grpc(session.req_header()) && !self.speaks_http2() {
+        let grpc = self.arrival.as_ref().is_some_and(|arrival| arrival.grpc);
+        if grpc && !self.speaks_http2() {
             return Err(self.end(Cause::VersionMismatch));
         }
         let address = lease.address();
@@ -246,17 +243,6 @@ impl Exchange {
             pool.settings.http2
         })
     }
-}
-
-/// Whether the answer will end with trailers that say what became of the call, which HTTP/1.1 to the target would lose.
-fn is_grpc(head: &RequestHeader) -> bool {
-    // Asked first: looking for a field costs every request of HTTP/1.1 more than the rest of this.
-    if head.version != Version::HTTP_2 {
-        return false;
-    }
-    let kind = head.headers.get(header::CONTENT_TYPE);
-    kind.and_then(|kind| kind.as_bytes().strip_prefix(b"application/grpc"))
-        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }
 
 /// No wait for the target is longer than what is left of the request's time. The wire sees to the rest of it.

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use config::snapshot::{Snapshot, Structure};
 
 use super::Record;
-use crate::access_log::{AccessLog, OpenError, Writer, line};
+use crate::access_log::{AccessLog, OpenError, Writer};
 use crate::metrics::Metrics;
 
 /// Tells metrics and access logs of finished requests.
@@ -58,15 +58,15 @@ impl Recorder {
     /// The request of `record` finished; `snapshot` is the one that decided it. To be called once for each request.
     pub fn finish(&self, record: &Record, snapshot: &Snapshot) {
         self.metrics.finished(record, snapshot);
-        let logs = self.logs.load();
-        let Some((last, others)) = logs.split_last() else {
-            return;
-        };
-        let line = line::json(record, snapshot);
-        for log in others {
-            log.append(line.clone());
+        for log in self.logs.load().iter() {
+            log.tell(record, snapshot);
         }
-        last.append(line);
+    }
+
+    /// What waits to be written: the name of each log, its bytes, and whether no request is taken on because of them.
+    pub fn backlogs(&self) -> Vec<(String, usize, bool)> {
+        let logs = self.logs.load();
+        logs.iter().map(|log| log.backlog().report()).collect()
     }
 
     /// Waits while a log with `on_full = "block"` has more to write than it may hold; to be awaited before a request is

@@ -232,6 +232,7 @@ impl House for Home {
         let expiries = self.shared.tls.expiries();
         let expiries = expiries.iter().map(|it| (&*it.name, it.not_after));
         metrics.certificates(expiries, Timestamp::now().as_second());
+        metrics.backlogs(&self.shared.recorder.backlogs());
         metrics.gather()
     }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use rustix::process::Signal as Number;
 use tokio::signal::unix::{self, SignalKind};
 
 /// What a signal asks for.
@@ -25,6 +26,8 @@ pub(super) struct Signals {
     terminate: unix::Signal,
     interrupt: unix::Signal,
     quit: unix::Signal,
+    /// Ends a process by default; caught, what was too large is an error of the write that meant it.
+    _file_too_large: unix::Signal,
 }
 
 impl Signals {
@@ -36,6 +39,7 @@ impl Signals {
             terminate: unix::signal(SignalKind::terminate())?,
             interrupt: unix::signal(SignalKind::interrupt())?,
             quit: unix::signal(SignalKind::quit())?,
+            _file_too_large: unix::signal(SignalKind::from_raw(Number::XFSZ.as_raw()))?,
         })
     }
 

@@ -54,6 +54,11 @@ impl Secured {
         self.client.as_ref()
     }
 
+    /// The host that the client asked for, in lower case.
+    pub fn server_name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
     /// Whether a request for `host`, as sent, has no business on this connection: 421.
     ///
     /// A client that named no host, or one that no certificate is for, has what it asked for, whatever it says then.

@@ -10,7 +10,8 @@ use crate::model::{
     AccessLog, Balance, BodyMatch, Cap, Config, CookieNames, Cookies, Ejection, Expire, Failover,
     Fields, Flag, Headers, HealthCheck, HealthProtocol, LogFormat, Match, OnFull, Pattern, Pool,
     PoolTls, Port, QueryCondition, QueryValue, Redirect, Replacement, Respond, RetryBudget,
-    Rewrite, Route, SameSite, Sticky, StickyMode, SuccessRate, Target, Values, When, indexed,
+    Rewrite, Rotate, Route, SameSite, Sticky, StickyMode, SuccessRate, Target, Values, When,
+    indexed,
 };
 use crate::units::{Duration, Size, Term};
 
@@ -318,6 +319,20 @@ prop_compose! {
     }
 }
 
+fn access_log(path: String) -> AccessLog {
+    let rotate = Rotate {
+        size: Some(Size::kib(64)),
+        every: None,
+        keep: 3,
+    };
+    AccessLog {
+        path,
+        format: LogFormat::Ltsv,
+        on_full: OnFull::Block,
+        rotate: Some(rotate),
+    }
+}
+
 prop_compose! {
     fn any_config()(
         routes in vec(route(), 0..3),
@@ -333,7 +348,7 @@ prop_compose! {
         config.partitions.hosts = hosts;
         config.server.secret = secret;
         config.server.limits.request_body = Size(size);
-        config.access_log = logs.into_iter().map(|path| AccessLog { path, format: LogFormat::Json, on_full: OnFull::Block }).collect();
+        config.access_log = logs.into_iter().map(access_log).collect();
         config
     }
 }

@@ -25,6 +25,43 @@ fn a_line_of_a_served_request() {
 }
 
 #[test]
+fn a_line_of_ltsv_has_the_same_fields_and_values() {
+    let structure = structure(&json!({}), &json!([]));
+    let snapshot = snapshot(&structure, 42, 5);
+    for record in [record(), unreadable(), served(0, Reason::Flag, 1)] {
+        let line: Map<String, Value> = serde_json::from_slice(&json(&record, &snapshot)).unwrap();
+        let expected: Vec<String> = line
+            .into_iter()
+            .map(|(name, value)| match value {
+                Value::Null => format!("{name}:-"),
+                Value::String(text) => format!("{name}:{text}"),
+                other => format!("{name}:{other}"),
+            })
+            .collect();
+        let line = String::from_utf8(ltsv(&record, &snapshot)).unwrap();
+        // A number of JSON has no zeros at its end once it was read.
+        let fields: Vec<_> = line.trim_end_matches('\n').split('\t').collect();
+        assert_eq!(fields.len(), expected.len());
+        for (field, expected) in fields.iter().zip(&expected) {
+            assert_eq!(field.trim_end_matches('0'), expected.trim_end_matches('0'));
+        }
+    }
+}
+
+#[test]
+fn a_text_of_one_dash_is_not_taken_for_an_unknown_one() {
+    let mut texts = [None; Text::COUNT];
+    texts[Text::UserAgent as usize] = Some(&b"-"[..]);
+    let record = Record {
+        head: Head::copy(texts),
+        ..record()
+    };
+    let snapshot = snapshot(&structure(&json!({}), &json!([])), 42, 5);
+    let line = String::from_utf8(ltsv(&record, &snapshot)).unwrap();
+    assert!(line.ends_with("\tuser_agent:\\x2d\treferer:-\n"), "{line}");
+}
+
+#[test]
 fn a_line_of_a_request_that_could_not_be_read() {
     insta::assert_snapshot!(line(&unreadable()));
 }
@@ -55,11 +92,11 @@ fn every_line_has_every_field_in_one_order() {
 proptest! {
     #[test]
     fn any_bytes_of_a_client_make_one_line_of_json(
-        texts in proptest::collection::vec(proptest::option::of(any::<Vec<u8>>()), 8),
+        texts in proptest::collection::vec(proptest::option::of(any::<Vec<u8>>()), 9),
         status: u16,
         bytes: u64,
     ) {
-        let texts: [Option<Vec<u8>>; 8] = texts.try_into().unwrap();
+        let texts: [Option<Vec<u8>>; 9] = texts.try_into().unwrap();
         let record = Record {
             head: Head::copy(texts.each_ref().map(Option::as_deref)),
             status,

@@ -1,0 +1,75 @@
+//! Series of the access logs.
+
+use prometheus::{IntCounter, IntCounterVec, IntGaugeVec};
+
+use super::own::Own;
+
+pub(super) struct Logs {
+    lines: IntCounterVec,
+    dropped: IntCounterVec,
+    long: IntCounterVec,
+    /// Set from the logs' own counts at each look.
+    waiting: IntGaugeVec,
+    blocked: IntGaugeVec,
+}
+
+/// What one access log counts.
+pub(crate) struct LogSeries {
+    /// Lines written.
+    pub(crate) lines: IntCounter,
+    /// Lines lost.
+    pub(crate) dropped: IntCounter,
+    /// Lines that standard output may cut; `None` for a file.
+    pub(crate) long: Option<IntCounter>,
+}
+
+impl Logs {
+    pub(super) fn new(own: &Own<'_>) -> Self {
+        Self {
+            lines: own.counters(
+                "kanaria_access_log_lines_total",
+                "Lines written to an access log.",
+                &["log"],
+            ),
+            dropped: own.counters(
+                "kanaria_access_log_dropped_total",
+                "Lines that could not be written to an access log.",
+                &["log"],
+            ),
+            long: own.counters(
+                "kanaria_access_log_long_lines_total",
+                "Lines above 16 KiB on standard output, which container runtimes cut.",
+                &["log"],
+            ),
+            waiting: own.gauges(
+                "kanaria_access_log_waiting_bytes",
+                "Bytes of lines that wait to be written.",
+                &["log"],
+            ),
+            blocked: own.gauges(
+                "kanaria_access_log_blocked",
+                "1 while no request is taken on because lines of a log with on_full = \"block\" wait, else 0.",
+                &["log"],
+            ),
+        }
+    }
+
+    pub(super) fn of(&self, log: &str, is_stdout: bool) -> LogSeries {
+        LogSeries {
+            lines: self.lines.with_label_values(&[log]),
+            dropped: self.dropped.with_label_values(&[log]),
+            long: is_stdout.then(|| self.long.with_label_values(&[log])),
+        }
+    }
+
+    /// Name, waiting bytes, whether the site waits. Logs that are gone have no series any more.
+    pub(super) fn set(&self, backlogs: &[(String, usize, bool)]) {
+        self.waiting.reset();
+        self.blocked.reset();
+        for (log, bytes, is_blocked) in backlogs {
+            self.waiting.with_label_values(&[log]).set(*bytes as i64);
+            let blocked = self.blocked.with_label_values(&[log]);
+            blocked.set(i64::from(*is_blocked));
+        }
+    }
+}
