@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use crate::model::{AccessLog, Admin, Config, Listener, Partitions, Pool, Resolver, Route, Server};
@@ -20,7 +21,7 @@ struct Meaning<'a> {
     resolver: &'a Resolver,
     pools: BTreeMap<&'a str, &'a Pool>,
     partitions: &'a Partitions,
-    routes: &'a [Route],
+    routes: Vec<RouteMeaning<'a>>,
     access_log: &'a [AccessLog],
 }
 
@@ -74,8 +75,62 @@ impl<'a> Meaning<'a> {
             resolver,
             pools: pools.iter().collect(),
             partitions,
-            routes,
+            routes: routes.iter().map(RouteMeaning).collect(),
             access_log,
         }
     }
+}
+
+/// A route without the keys that say what they would say if they were absent. There are a thousand of them, and most of
+/// what was written of each for its digest were defaults.
+struct RouteMeaning<'a>(&'a Route);
+
+impl Serialize for RouteMeaning<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        // Taken apart by name, so that a new key cannot be forgotten here.
+        let Route {
+            name,
+            matches,
+            stable,
+            weights,
+            cohort,
+            failover,
+            max_step,
+            sticky,
+            flags,
+            cap,
+            rewrite,
+            headers,
+            redirect,
+            respond,
+        } = self.0;
+        let mut map = to.serialize_map(None)?;
+        map.serialize_entry("name", name)?;
+        map.serialize_entry("match", matches)?;
+        map.serialize_entry("cohort", cohort)?;
+        entry(&mut map, "stable", stable)?;
+        entry(&mut map, "weights", weights)?;
+        entry(&mut map, "failover", failover)?;
+        entry(&mut map, "max_step", max_step)?;
+        entry(&mut map, "sticky", sticky)?;
+        entry(&mut map, "flags", flags)?;
+        entry(&mut map, "cap", cap)?;
+        entry(&mut map, "rewrite", rewrite)?;
+        entry(&mut map, "headers", headers)?;
+        entry(&mut map, "redirect", redirect)?;
+        entry(&mut map, "respond", respond)?;
+        map.end()
+    }
+}
+
+/// An entry, unless it says what its absence says.
+fn entry<M: SerializeMap, T: Serialize + Default + PartialEq>(
+    map: &mut M,
+    key: &'static str,
+    value: &T,
+) -> Result<(), M::Error> {
+    if *value == T::default() {
+        return Ok(());
+    }
+    map.serialize_entry(key, value)
 }
