@@ -101,6 +101,9 @@ pub struct Pool {
     pub name: Arc<str>,
     /// The same, as the value of the header that tells the target its pool.
     pub value: HeaderValue,
+    /// Kept connections are for requests with an equal number: it differs between pools, even when they share a target,
+    /// and within a pool when its TLS settings change.
+    pub connections: u64,
     /// Targets in file order; none when they are discovered.
     pub targets: Vec<Target>,
     /// How its targets are checked, when they are.

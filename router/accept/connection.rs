@@ -112,6 +112,7 @@ impl Connection {
             Body::Length(body) => Allowed::Bytes(body),
         };
         self.wire.add_received(length);
+        self.wire.set_bodiless(self.allowed == Allowed::Bytes(0));
         if length == self.inbound.len() {
             return std::mem::take(&mut self.inbound);
         }

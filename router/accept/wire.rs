@@ -47,6 +47,7 @@ pub struct Wire {
     ends: Ends,
     switched: AtomicBool,
     met: AtomicBool,
+    bodiless: AtomicBool,
     answered: AtomicBool,
     /// What was odd about the head in progress: a reason's number and the marks below.
     odd: AtomicU8,
@@ -98,6 +99,7 @@ impl Wire {
             ends: Ends::default(),
             switched: AtomicBool::new(false),
             met: AtomicBool::new(false),
+            bodiless: AtomicBool::new(false),
             answered: AtomicBool::new(false),
             odd: AtomicU8::new(0),
         }
@@ -175,6 +177,16 @@ impl Wire {
         self.odd.load(Relaxed) & CLOSES != 0
     }
 
+    /// The head is whole, and says whether a body comes.
+    pub(super) fn set_bodiless(&self, bodiless: bool) {
+        self.bodiless.store(bodiless, Relaxed);
+    }
+
+    /// Whether no body comes, so that all that can be waited for is the answer; not said of HTTP/2.
+    pub fn bodiless(&self) -> bool {
+        self.bodiless.load(Relaxed)
+    }
+
     /// Whether the request in progress has met `meet`.
     pub(super) fn met(&self) -> bool {
         self.met.load(Relaxed)
@@ -248,12 +260,12 @@ impl Wire {
         self.met.store(true, Relaxed);
     }
 
-    /// From now on the request fails when no byte passes in either direction for `limit`.
+    /// From `now` on the request fails when no byte passes in either direction for `limit`.
     ///
-    /// For upgraded connections: pingora's own timeouts see one direction only.
-    pub fn limit_quiet(&self, limit: Duration) {
-        self.quiet_from
-            .store(self.opened.elapsed().as_micros() as u64, Relaxed);
+    /// For upgraded connections, of which pingora's own timeouts see one direction only, and for the wait for an answer.
+    pub fn limit_quiet(&self, now: Instant, limit: Duration) {
+        let from = now.saturating_duration_since(self.opened);
+        self.quiet_from.store(from.as_micros() as u64, Relaxed);
         self.quiet_limit.store(limit.as_micros() as u64, Relaxed);
     }
 
@@ -291,7 +303,7 @@ impl Wire {
     /// The target switched protocols: from now on every byte belongs to the request, and it may be quiet for `idle`.
     pub fn switch(&self, idle: Duration) {
         self.limit_whole(Duration::ZERO);
-        self.limit_quiet(idle);
+        self.limit_quiet(Instant::now(), idle);
         self.switched.store(true, Relaxed);
     }
 

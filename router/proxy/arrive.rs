@@ -182,7 +182,6 @@ fn arrival(
         upgrade,
         trailers: takes_trailers(head),
         grpc: is_grpc(head),
-        bodiless: is_bodiless(head),
         wire,
     }
 }
@@ -193,13 +192,6 @@ fn is_secure(wire: &Wire, told: Option<&[u8]>) -> bool {
         Some(proto) => proto.eq_ignore_ascii_case(b"https"),
         None => wire.secured().is_some(),
     }
-}
-
-/// As HTTP/1.1 frames bodies (RFC 9112 section 6.3).
-fn is_bodiless(head: &RequestHeader) -> bool {
-    head.version <= Version::HTTP_11
-        && !head.headers.contains_key(header::CONTENT_LENGTH)
-        && !head.headers.contains_key(header::TRANSFER_ENCODING)
 }
 
 fn client(head: &RequestHeader, wire: &Wire, proxies: &[Cidr]) -> IpAddr {

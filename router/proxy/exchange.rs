@@ -55,8 +55,6 @@ pub(super) struct Arrival {
     pub(super) trailers: bool,
     /// It is a call of gRPC.
     pub(super) grpc: bool,
-    /// No body comes: all that can be waited for is the target's answer.
-    pub(super) bodiless: bool,
 }
 
 impl Arrival {
@@ -166,7 +164,7 @@ impl Exchange {
     /// body (`--counts` of `benches/proxy`). While a body comes the wire cannot tell whose silence it hears.
     pub(super) fn wire_times(&self) -> bool {
         let arrival = self.arrival.as_ref();
-        self.gate.is_some() || arrival.is_some_and(|arrival| arrival.bodiless)
+        self.gate.is_some() || arrival.is_some_and(|arrival| arrival.wire.bodiless())
     }
 
     pub(super) fn response_timeout(&self) -> Option<Duration> {

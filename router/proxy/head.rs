@@ -45,6 +45,7 @@ const MARKS: usize = 9;
 impl Exchange {
     /// Makes the head for the target out of `request`, of which pingora has removed what belongs to the client's hop.
     pub(super) fn stamp_request(&mut self, request: &mut RequestHeader) -> Result<()> {
+        let now = Instant::now();
         if let Some(arrival) = &self.arrival {
             let mut parts = into_parts(request);
             parts.headers.reserve(MARKS);
@@ -69,12 +70,11 @@ impl Exchange {
             }
             *request = RequestHeader::from(parts);
             if http2 || self.wire_times() {
-                arrival
-                    .wire
-                    .limit_quiet(self.response_timeout().unwrap_or(Duration::ZERO));
+                let silence = self.response_timeout().unwrap_or(Duration::ZERO);
+                arrival.wire.limit_quiet(now, silence);
             }
         }
-        self.sent = Some(Instant::now());
+        self.sent = Some(now);
         self.hold.sent();
         Ok(())
     }

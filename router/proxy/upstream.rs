@@ -1,6 +1,5 @@
 //! Toward the target: which one, over what connection, with which head.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -288,15 +287,12 @@ fn peer(pool: &Pool, address: SocketAddr, host: &str) -> Box<HttpPeer> {
     });
     let (tls, sni) = (sni.is_some(), sni.unwrap_or_default());
     let mut peer = Box::new(HttpPeer::new(address, tls, sni));
-    // Pools never share connections, even when they share a target; nor does a pool before and after its TLS settings changed.
-    let mut hasher = DefaultHasher::new();
-    pool.name.hash(&mut hasher);
     if let Some(tls) = &settings.tls {
-        (&tls.ca, tls.verify, settings.http2).hash(&mut hasher);
         peer.options.verify_cert = tls.verify;
         peer.options.verify_hostname = tls.verify;
     }
-    peer.group_key = hasher.finish() & !1;
+    // Odd keys are for connections that nobody shares.
+    peer.group_key = pool.connections & !1;
     let options = &mut peer.options;
     options.connection_timeout = Some(settings.connect_timeout.0);
     options.total_connection_timeout = Some(settings.connect_timeout.0);

@@ -4,6 +4,7 @@
 //! and skipped when it cannot be.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
@@ -110,6 +111,7 @@ fn pools(config: &Config, partitions: &Partitions, faults: &mut Faults) -> Vec<P
             id,
             name: name.into(),
             value: value(name),
+            connections: connections(name, pool),
             targets: pool.targets.iter().flatten().filter_map(target).collect(),
             check: check(pool),
             settings: Arc::new(pool.clone()),
@@ -118,6 +120,15 @@ fn pools(config: &Config, partitions: &Partitions, faults: &mut Faults) -> Vec<P
         }
     });
     pools.collect()
+}
+
+fn connections(name: &str, pool: &model::Pool) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    if let Some(tls) = &pool.tls {
+        (&tls.ca, tls.verify, pool.http2).hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 fn check(pool: &model::Pool) -> Option<Arc<Check>> {
