@@ -7,7 +7,9 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
-use crate::model::{AccessLog, Admin, Config, Listener, Partitions, Pool, Resolver, Route, Server};
+use crate::model::{
+    AccessLog, Admin, Config, Listener, Match, Partitions, Pool, Resolver, Route, Server,
+};
 
 /// A file without what does not change its meaning: a third of what reading 1,000 routes costs went into a copy of them
 /// and a tree of values (`compile/file` of `benches/decide`).
@@ -103,10 +105,11 @@ impl Serialize for RouteMeaning<'_> {
             headers,
             redirect,
             respond,
+            fallback,
         } = self.0;
         let mut map = to.serialize_map(None)?;
         map.serialize_entry("name", name)?;
-        map.serialize_entry("match", matches)?;
+        map.serialize_entry("match", &MatchMeaning(matches))?;
         map.serialize_entry("cohort", cohort)?;
         entry(&mut map, "stable", stable)?;
         entry(&mut map, "weights", weights)?;
@@ -119,6 +122,36 @@ impl Serialize for RouteMeaning<'_> {
         entry(&mut map, "headers", headers)?;
         entry(&mut map, "redirect", redirect)?;
         entry(&mut map, "respond", respond)?;
+        entry(&mut map, "fallback", fallback)?;
+        map.end()
+    }
+}
+
+struct MatchMeaning<'a>(&'a Match);
+
+impl Serialize for MatchMeaning<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let Match {
+            partition,
+            listener,
+            host,
+            path,
+            method,
+            header,
+            query,
+            cookie,
+            source_ip,
+        } = self.0;
+        let mut map = to.serialize_map(None)?;
+        entry(&mut map, "partition", partition)?;
+        entry(&mut map, "listener", listener)?;
+        entry(&mut map, "host", host)?;
+        entry(&mut map, "path", path)?;
+        entry(&mut map, "method", method)?;
+        entry(&mut map, "header", header)?;
+        entry(&mut map, "query", query)?;
+        entry(&mut map, "cookie", cookie)?;
+        entry(&mut map, "source_ip", source_ip)?;
         map.end()
     }
 }
