@@ -185,19 +185,42 @@ fn only_table(schema: &'static Value) -> Option<&'static Value> {
 /// each, which was half of its work (`compile/file` of `benches/decide`).
 #[derive(Default)]
 pub(crate) struct Answers {
-    forms: HashMap<*const Value, Rc<[(Kind, &'static Value)]>, FixedState>,
+    allowed: HashMap<*const Value, Rc<Allowed>, FixedState>,
     properties: HashMap<*const Value, Option<Rc<Properties>>, FixedState>,
     required: HashMap<*const Value, Rc<[Key]>, FixedState>,
+}
+
+/// What a schema allows.
+pub(crate) struct Allowed {
+    pub(crate) forms: Vec<(Kind, &'static Value)>,
+    /// The only texts that may stand there; empty: any.
+    pub(crate) words: Vec<(&'static str, &'static str)>,
 }
 
 /// Schemas of the keys of a table.
 pub(crate) type Properties = HashMap<&'static str, &'static Value, FixedState>;
 
+impl Allowed {
+    fn by(schema: &'static Value) -> Self {
+        let forms = forms(schema);
+        Self {
+            words: words(&forms),
+            forms,
+        }
+    }
+
+    /// The form of this kind.
+    pub(crate) fn form(&self, wanted: Kind) -> Option<(Kind, &'static Value)> {
+        let mut forms = self.forms.iter().copied();
+        forms.find(|(kind, _)| *kind == wanted)
+    }
+}
+
 impl Answers {
-    /// `forms` of a schema.
-    pub(crate) fn forms(&mut self, schema: &'static Value) -> Rc<[(Kind, &'static Value)]> {
-        let known = self.forms.entry(schema);
-        Rc::clone(known.or_insert_with(|| forms(schema).into()))
+    /// What `schema` allows.
+    pub(crate) fn allowed(&mut self, schema: &'static Value) -> Rc<Allowed> {
+        let known = self.allowed.entry(schema);
+        Rc::clone(known.or_insert_with(|| Rc::new(Allowed::by(schema))))
     }
 
     /// Schemas of the keys of a table; `None` when its keys are names of the operator's.

@@ -1,5 +1,7 @@
 //! The texts of one reading, and places in them. Lines and columns are worked out only for what is shown to somebody.
 
+use std::cell::OnceCell;
+
 use crate::problem::{Path, Problem};
 
 /// A stretch of one text, in bytes.
@@ -26,8 +28,8 @@ pub(crate) struct Texts(Vec<File>);
 struct File {
     name: String,
     text: String,
-    /// Offset of the first byte of each line.
-    lines: Vec<usize>,
+    /// Offset of the first byte of each line, once somebody has asked.
+    lines: OnceCell<Vec<usize>>,
 }
 
 /// More findings than a person reads are counted, not shown; it also bounds the time a hostile file can take.
@@ -43,8 +45,7 @@ impl Texts {
             Some(rest) => rest.to_owned(),
             None => text,
         };
-        let after_newlines = text.match_indices('\n').map(|(at, _)| at + 1);
-        let lines = std::iter::once(0).chain(after_newlines).collect();
+        let lines = OnceCell::new();
         self.0.push(File { name, text, lines });
         self.0.len() - 1
     }
@@ -108,14 +109,22 @@ impl File {
     /// Line and column in characters, both from 1.
     fn position(&self, offset: usize) -> (usize, usize) {
         let offset = self.boundary(offset);
-        let line = self.lines.partition_point(|start| *start <= offset).max(1);
-        let before = &self.text[self.lines[line - 1]..offset];
+        let lines = self.lines();
+        let line = lines.partition_point(|start| *start <= offset).max(1);
+        let before = &self.text[lines[line - 1]..offset];
         (line, before.chars().count() + 1)
     }
 
     fn line(&self, line: usize) -> &str {
-        let rest = &self.text[self.lines[line - 1]..];
+        let rest = &self.text[self.lines()[line - 1]..];
         rest.lines().next().unwrap_or_default()
+    }
+
+    fn lines(&self) -> &[usize] {
+        self.lines.get_or_init(|| {
+            let after_newlines = self.text.match_indices('\n').map(|(at, _)| at + 1);
+            std::iter::once(0).chain(after_newlines).collect()
+        })
     }
 
     /// The start of the character at `offset`, so that any offset may be asked for.

@@ -53,9 +53,9 @@ impl Walk<'_> {
         schema: &'static Json,
         path: &Trail<'_>,
     ) -> Option<Json> {
-        let forms = self.schemas.forms(schema);
-        let form = |wanted| forms.iter().find(|(kind, _)| *kind == wanted);
-        let value = match (&node.value, form(Kind::List), form(Kind::Table)) {
+        let allowed = self.schemas.allowed(schema);
+        let (list, table) = (allowed.form(Kind::List), allowed.form(Kind::Table));
+        let value = match (&node.value, list, table) {
             (Value::Broken, _, _) => {
                 self.wrong.push(path.path());
                 return None;
@@ -67,7 +67,7 @@ impl Walk<'_> {
                     None => self.named(entries, &form["additionalProperties"], path),
                 })
             }
-            (value, _, _) => scalar::check(value, &forms),
+            (value, _, _) => scalar::check(value, &allowed),
         };
         match value {
             Ok(value) => Some(value),
@@ -80,10 +80,11 @@ impl Walk<'_> {
     }
 
     fn list(&mut self, items: &[Node], form: &'static Json, path: &Trail<'_>) -> Json {
+        let schema = &form["items"];
         let items = items.iter().enumerate().map(|(position, item)| {
             let path = path.index(position);
-            let value = self.value(item, item.place, &form["items"], &path);
-            value.unwrap_or_else(|| harmless(&form["items"]))
+            let value = self.value(item, item.place, schema, &path);
+            value.unwrap_or_else(|| harmless(schema))
         });
         Json::Array(items.collect())
     }
@@ -108,7 +109,7 @@ impl Walk<'_> {
         keys: &schema::Properties,
         path: &Trail<'_>,
     ) -> Json {
-        let mut table = Map::new();
+        let mut table = Map::with_capacity(entries.len());
         let mut meant = Vec::new();
         for entry in entries {
             let key_path = path.key(&entry.key);
@@ -123,7 +124,9 @@ impl Walk<'_> {
             };
             if entry.is_given() {
                 let value = self.value(&entry.node, entry.key_place, schema, &key_path);
-                table.extend(value.map(|value| (entry.key.clone(), value)));
+                if let Some(value) = value {
+                    table.insert(entry.key.clone(), value);
+                }
             }
         }
         for key in &*self.schemas.required(form) {
@@ -136,8 +139,9 @@ impl Walk<'_> {
                 }
                 self.wrong.push(path.path());
             }
-            let value = table.entry(key.name);
-            value.or_insert_with(|| harmless(key.schema));
+            if !table.contains_key(key.name) {
+                table.insert(key.name.to_owned(), harmless(key.schema));
+            }
         }
         // What lacks a key only because it is misspelled has been told so.
         let absent = meant.iter().filter(|key| !table.contains_key(**key));

@@ -6,31 +6,30 @@ use std::str::FromStr;
 use serde_json::{Number, Value as Json};
 
 use crate::document::Value;
-use crate::schema::{self, Kind};
+use crate::schema::{self, Allowed, Kind};
 use crate::units::{Cidr, Duration, Size, Term};
 
 type Form = (Kind, &'static Json);
 
 /// The value as one of the forms, or what is wrong with it.
-pub(super) fn check(value: &Value, forms: &[Form]) -> Result<Json, String> {
-    let form = |wanted| forms.iter().find(|(kind, _)| *kind == wanted);
+pub(super) fn check(value: &Value, allowed: &Allowed) -> Result<Json, String> {
+    let form = |wanted| allowed.form(wanted);
     let number = form(Kind::Integer).or_else(|| form(Kind::Number));
     match (value, number, form(Kind::Text), form(Kind::Switch)) {
-        (Value::Text(text), _, Some((_, form)), _) => check_text(text, forms, form),
+        (Value::Text(text), _, Some((_, form)), _) => check_text(text, &allowed.words, form),
         (Value::Integer(number), Some((Kind::Integer, form)), _, _) => integer(*number, form),
         (Value::Integer(number), Some((_, form)), _, _) => fraction(*number as f64, form),
         (Value::Number(number), Some((Kind::Number, form)), _, _) => fraction(*number, form),
         (Value::Switch(switch), _, _, Some(_)) => Ok(Json::Bool(*switch)),
         _ => Err(format!(
             "expected {}, found {}",
-            expected(forms),
+            expected(&allowed.forms),
             found(value)
         )),
     }
 }
 
-fn check_text(text: &str, forms: &[Form], form: &'static Json) -> Result<Json, String> {
-    let words = schema::words(forms);
+fn check_text(text: &str, words: &[(&str, &str)], form: &Json) -> Result<Json, String> {
     if !words.is_empty() && !words.iter().any(|(word, _)| *word == text) {
         let allowed = alternatives(words.iter().map(|(word, _)| format!("`{word}`")));
         return Err(format!("{text:?} is not allowed here; write {allowed}"));
