@@ -182,10 +182,11 @@ impl Control {
 
     /// The last `limit` changes, newest first; those that could not be written yet are among them.
     pub async fn history(&self, limit: usize) -> io::Result<Vec<Entry>> {
-        let unwritten = self.standing().unwritten.clone();
+        let unwritten = self.standing();
+        let unwritten = unwritten.unwritten.iter().map(|entry| Entry::clone(entry));
         let mut entries = self.written().await?;
         let last = entries.last().map_or(0, |entry| entry.revision);
-        entries.extend(unwritten.into_iter().filter(|entry| entry.revision > last));
+        entries.extend(unwritten.filter(|entry| entry.revision > last));
         Ok(entries.into_iter().rev().take(limit).collect())
     }
 

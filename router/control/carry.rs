@@ -41,12 +41,12 @@ impl Task {
         if plan.change.live.revision == standing.revision() {
             return Ok(self.unchanged(plan, done).await);
         }
-        let entry = entry(&standing, &plan);
+        let entry = Arc::new(entry(&standing, &plan));
         let durable = if is_rollback {
             self.publish(&plan, &mut done, snapshot).await;
-            self.write_rollback(entry.clone()).await
+            self.write_rollback(Arc::clone(&entry)).await
         } else {
-            self.write(&standing, entry.clone()).await?;
+            self.write(&standing, Arc::clone(&entry)).await?;
             self.publish(&plan, &mut done, snapshot).await;
             true
         };
@@ -93,7 +93,7 @@ impl Task {
         }
     }
 
-    async fn write(&mut self, standing: &Standing, entry: Entry) -> Result<(), Rejection> {
+    async fn write(&mut self, standing: &Standing, entry: Arc<Entry>) -> Result<(), Rejection> {
         let entries = with_unwritten(standing, entry);
         let (urgent, early) = (&mut self.wiring.urgent, &mut self.early);
         let written = persist::write(&self.writer, entries, urgent, early).await;
@@ -103,7 +103,7 @@ impl Task {
         Ok(written?)
     }
 
-    async fn write_rollback(&self, entry: Entry) -> bool {
+    async fn write_rollback(&self, entry: Arc<Entry>) -> bool {
         let entries = with_unwritten(&self.standing(), entry);
         let written = persist::write_within(&self.writer, entries, URGENT).await;
         if let Err(undurable) = &written {
@@ -115,7 +115,7 @@ impl Task {
     }
 
     /// Tells everybody that the change is in force.
-    fn settled(&mut self, plan: &Plan<'_>, entry: &Entry, durable: bool, done: &mut Done) {
+    fn settled(&mut self, plan: &Plan<'_>, entry: &Arc<Entry>, durable: bool, done: &mut Done) {
         if !durable {
             done.warnings.push(
                 "this is in force and not written down: a restart before it can be written would undo it; it is tried again until it is".into(),
@@ -133,7 +133,7 @@ impl Task {
             if durable {
                 standing.unwritten.clear();
             } else {
-                standing.unwritten.push(entry.clone());
+                standing.unwritten.push(Arc::clone(entry));
             }
         });
         if durable {
@@ -188,7 +188,7 @@ impl Task {
     }
 }
 
-fn with_unwritten(standing: &Standing, entry: Entry) -> Vec<Entry> {
+fn with_unwritten(standing: &Standing, entry: Arc<Entry>) -> Vec<Arc<Entry>> {
     let mut entries = standing.unwritten.clone();
     entries.push(entry);
     entries

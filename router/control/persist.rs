@@ -1,6 +1,7 @@
 //! Making a change durable without waiting for a disk longer than the change is worth.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -18,7 +19,7 @@ const GRACE: Duration = Duration::from_millis(50);
 /// Writes `entries`, unless a rollback comes or `PATIENCE` ends first. What comes in the meantime is kept in `early`.
 pub(super) async fn write(
     writer: &Writer,
-    entries: Vec<Entry>,
+    entries: Vec<Arc<Entry>>,
     urgent: &mut mpsc::Receiver<Event>,
     early: &mut VecDeque<Event>,
 ) -> Result<(), Undurable> {
@@ -43,7 +44,7 @@ async fn overtaken(urgent: &mut mpsc::Receiver<Event>, early: &mut VecDeque<Even
 /// Writes `entries`, or gives up after `patience`.
 pub(super) async fn write_within(
     writer: &Writer,
-    entries: Vec<Entry>,
+    entries: Vec<Arc<Entry>>,
     patience: Duration,
 ) -> Result<(), Undurable> {
     let mut pending = writer.append(entries);

@@ -20,7 +20,7 @@ pub struct Standing {
     /// Who changed what last.
     pub touched: Touched,
     /// Changes in force that a restart would lose.
-    pub unwritten: Vec<Entry>,
+    pub unwritten: Vec<Arc<Entry>>,
     /// Routes whose block in the file is not applied.
     pub held: Vec<Held>,
     /// What is wrong with the file, when the last reload was refused.
@@ -36,7 +36,7 @@ impl Standing {
             live: beginning.live.clone(),
             origin: beginning.origin.clone(),
             touched: beginning.touched.clone(),
-            unwritten: beginning.unwritten.clone(),
+            unwritten: beginning.unwritten.iter().cloned().map(Arc::new).collect(),
             held: beginning.held.clone(),
             refused: None,
             started_at,

@@ -2,6 +2,7 @@
 //!
 //! Everything here blocks; `writer` gives it a thread. What is on disk is believed only as long as it is what was written.
 
+use std::borrow::Borrow;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
@@ -59,7 +60,7 @@ impl JournalFile {
     }
 
     /// Writes `entries`, all or none, and waits for the disk.
-    pub fn write(&mut self, entries: &[Entry]) -> io::Result<()> {
+    pub fn write(&mut self, entries: &[impl Borrow<Entry>]) -> io::Result<()> {
         match self.stage(entries) {
             Ok(staged) => {
                 self.commit(&staged, entries);
@@ -73,7 +74,7 @@ impl JournalFile {
     }
 
     /// Writes `entries` behind the durable ones and waits for the disk. They count only after `commit`.
-    pub(super) fn stage(&mut self, entries: &[Entry]) -> io::Result<Staged> {
+    pub(super) fn stage(&mut self, entries: &[impl Borrow<Entry>]) -> io::Result<Staged> {
         #[cfg(test)]
         while self.stall.load(std::sync::atomic::Ordering::Acquire) {
             std::thread::yield_now();
@@ -103,10 +104,11 @@ impl JournalFile {
     }
 
     /// Counts staged lines as written.
-    pub(super) fn commit(&mut self, staged: &Staged, entries: &[Entry]) {
+    pub(super) fn commit(&mut self, staged: &Staged, entries: &[impl Borrow<Entry>]) {
         self.length = staged.length;
         self.last = staged.last;
         for entry in entries {
+            let entry: &Entry = entry.borrow();
             self.durable.apply(entry.revision, &entry.delta);
             self.digest.clone_from(&entry.config_digest);
         }
@@ -156,7 +158,7 @@ impl JournalFile {
     }
 
     /// Makes a new journal: whole under another name first, so that there is never one without a line.
-    fn create(&mut self, entries: &[Entry]) -> io::Result<Staged> {
+    fn create(&mut self, entries: &[impl Borrow<Entry>]) -> io::Result<Staged> {
         std::fs::create_dir_all(&self.folder)?;
         if self.length > 0 || self.lock.is_none() {
             // The lock may have gone with the folder it was in.
@@ -166,6 +168,7 @@ impl JournalFile {
         let mut text = Vec::new();
         let mut last = FIRST;
         if let (true, Some(entry)) = (self.durable.revision > 0, entries.first()) {
+            let entry: &Entry = entry.borrow();
             last = seal(&mut text, &self.checkpoint(&entry.time), FIRST)?;
         }
         let base = (text.len() as u64, last);
@@ -213,10 +216,10 @@ impl JournalFile {
     }
 }
 
-fn seal_all(text: &mut Vec<u8>, entries: &[Entry], before: Seal) -> io::Result<Seal> {
+fn seal_all(text: &mut Vec<u8>, entries: &[impl Borrow<Entry>], before: Seal) -> io::Result<Seal> {
     entries
         .iter()
-        .try_fold(before, |before, entry| seal(text, entry, before))
+        .try_fold(before, |before, entry| seal(text, entry.borrow(), before))
 }
 
 /// Opens the journal again after a failure; what a failed write left behind `length` goes.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use config::live::{Latch, LiveRoute, Owner, Weights};
 use tempfile::TempDir;
@@ -285,14 +286,26 @@ async fn the_writer_answers_when_it_is_on_disk_and_a_withdrawn_write_never_was()
     let (folder, states) = journal(2);
     let writer = Writer::start(open(&folder).journal).unwrap();
     let (entry, after) = change(&states[2], 50);
-    writer.append(vec![entry]).settled().await.unwrap();
+    writer
+        .append(vec![Arc::new(entry)])
+        .settled()
+        .await
+        .unwrap();
     assert_eq!(verify(folder.path()).unwrap().entries, 3);
 
     let (entry, _) = change(&after, 60);
-    let withdrawn = writer.append(vec![entry]).withdraw().await.is_err();
+    let withdrawn = writer
+        .append(vec![Arc::new(entry)])
+        .withdraw()
+        .await
+        .is_err();
     let (entry, last) = change(&after, 70);
     if withdrawn {
-        writer.append(vec![entry]).settled().await.unwrap();
+        writer
+            .append(vec![Arc::new(entry)])
+            .settled()
+            .await
+            .unwrap();
         drop(writer);
         let chain = read(folder.path()).unwrap();
         assert_eq!(replay_all(&chain.entries), last);

@@ -42,7 +42,7 @@ enum Job {
 }
 
 struct Write {
-    entries: Vec<Entry>,
+    entries: Vec<Arc<Entry>>,
     stage: Arc<AtomicU8>,
     reply: oneshot::Sender<Result<(), Undurable>>,
 }
@@ -64,7 +64,7 @@ impl Writer {
     }
 
     /// Asks for `entries` to be written, all or none.
-    pub fn append(&self, entries: Vec<Entry>) -> Pending {
+    pub fn append(&self, entries: Vec<Arc<Entry>>) -> Pending {
         let stage = Arc::new(AtomicU8::new(OPEN));
         let (reply, answer) = oneshot::channel();
         let job = Job::Write(Write {

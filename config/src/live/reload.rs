@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::routes::{as_written, held_back};
 use super::share::{Raise, divisible, raise};
-use super::{Change, Live, LiveRoute, Owner, Routes, Weights, block, stable_only};
+use super::{Change, Latch, Live, LiveRoute, Owner, Routes, Weights, block, stable_only};
 use crate::model;
 
 /// A route whose changed block was not applied.
@@ -82,32 +82,33 @@ fn follow(
 ) -> LiveRoute {
     let wanted = block(route);
     let weights = fit(route, &current.weights);
+    if wanted != current.block {
+        match obstacle(route, current.state, &weights, &wanted) {
+            Some(reason) => held.push(Held {
+                route: route.name.clone(),
+                reason,
+            }),
+            None => {
+                return LiveRoute {
+                    weights: wanted.clone(),
+                    block: wanted,
+                    owner: Owner::File,
+                    state: current.state,
+                    draining: BTreeSet::new(),
+                };
+            }
+        }
+    } else if weights != wanted {
+        notes.push(kept_live(route, &weights));
+    }
     let mut draining = current.draining.clone();
     draining.retain(|pool| weights.get(pool) == Some(&0));
-    let kept = LiveRoute {
-        weights,
-        draining,
-        ..current.clone()
-    };
-    if wanted == current.block {
-        if kept.weights != wanted {
-            notes.push(kept_live(route, &kept.weights));
-        }
-        return kept;
-    }
-    if let Some(reason) = obstacle(route, &kept, &wanted) {
-        held.push(Held {
-            route: route.name.clone(),
-            reason,
-        });
-        return kept;
-    }
     LiveRoute {
-        weights: wanted.clone(),
-        block: wanted,
-        owner: Owner::File,
+        weights,
+        block: current.block.clone(),
+        owner: current.owner,
         state: current.state,
-        draining: BTreeSet::new(),
+        draining,
     }
 }
 
@@ -125,18 +126,23 @@ fn kept_live(route: &model::Route, weights: &Weights) -> String {
 }
 
 /// Why a changed block may not be applied now.
-fn obstacle(route: &model::Route, current: &LiveRoute, wanted: &Weights) -> Option<String> {
-    let raise = raise(route, &current.weights, wanted)?;
+fn obstacle(
+    route: &model::Route,
+    state: Latch,
+    weights: &Weights,
+    wanted: &Weights,
+) -> Option<String> {
+    let raise = raise(route, weights, wanted)?;
     let Raise {
         pool,
         before,
         after,
     } = &raise;
-    if current.state.holds() {
+    if state.holds() {
         return Some(format!(
             "it is {} and the changed weights block raises canary `{pool}` from {before} to {after}; \
              `kanaria resume {}` and reload again to apply it",
-            current.state.as_str(),
+            state.as_str(),
             route.name
         ));
     }
