@@ -135,6 +135,11 @@ fn report(quiet: &[Seen], busy: &[Seen], signals: &[(Instant, bool)]) {
         let last = late.map(|seen| (seen.sent - *at).as_secs_f64() * 1e3);
         lags.push(last.fold(0.0, f64::max));
     }
+    let each: Vec<_> = lags.iter().map(|lag| format!("{lag:.1}")).collect();
+    say(format!(
+        "last old answer, ms, in their order: {}",
+        each.join(" ")
+    ));
     let slowest = lags.iter().copied().fold(0.0, f64::max);
     say(
         "| reloads | requests | lost | last old answer, ms: median | slowest | p99 ms, quiet | p99 ms, reloading |",
