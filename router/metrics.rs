@@ -10,6 +10,7 @@ mod logs;
 mod own;
 mod requests;
 mod shares;
+mod targets;
 mod tls;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -30,6 +31,7 @@ use logs::Logs;
 use own::Own;
 use requests::Requests;
 pub use shares::Share;
+use targets::Targets;
 use tls::Tls;
 
 /// What is tried again.
@@ -53,10 +55,7 @@ pub struct Metrics {
     errors: Vec<(Cause, IntCounter)>,
     weight_ratio: GaugeVec,
     changes: Changes,
-    target_up: IntGaugeVec,
-    /// Set from the pools' own counts at each look.
-    ejections: IntCounterVec,
-    health_checks: IntCounterVec,
+    targets: Targets,
     connections: IntGaugeVec,
     refused: IntCounterVec,
     introductions: IntCounterVec,
@@ -69,7 +68,7 @@ pub struct Metrics {
     logs: Logs,
     pools: OnceLock<Arc<Pools>>,
     clients: OnceLock<Arc<Clients>>,
-    uncounted: IntGauge,
+    uncounted: IntCounter,
     gathering: Mutex<()>,
 }
 
@@ -111,21 +110,7 @@ impl Metrics {
                 "Part of a pool in its route: asked for, of users seen and of requests since the weights changed.",
                 &["route", "pool", "kind"],
             ),
-            target_up: own.gauges(
-                "kanaria_target_up",
-                "1 when a target takes requests, 0 when not.",
-                &["pool", "target"],
-            ),
-            ejections: own.counters(
-                "kanaria_ejections_total",
-                "Targets left out for a while for what their requests met.",
-                &["pool", "cause"],
-            ),
-            health_checks: own.counters(
-                "kanaria_health_checks_total",
-                "Health checks of a pool's targets, by what came of them.",
-                &["pool", "result"],
-            ),
+            targets: Targets::new(&own),
             connections: own.gauges(
                 "kanaria_connections",
                 "Open connections of clients.",
@@ -158,7 +143,7 @@ impl Metrics {
             ),
             pools: OnceLock::new(),
             clients: OnceLock::new(),
-            uncounted: own.gauge(
+            uncounted: own.counter(
                 "kanaria_clients_uncounted_total",
                 "Connections and requests let in uncounted, because more clients were busy than are counted.",
             ),
@@ -174,10 +159,11 @@ impl Metrics {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         self.requests.report_shares(&self.weight_ratio);
-        self.report_targets(Instant::now());
-        self.report_checks();
+        let pools = self.pools.get().map(|pools| &**pools);
+        self.targets.set(pools, Instant::now());
         let uncounted = self.clients.get().map_or(0, |clients| clients.uncounted());
-        self.uncounted.set(uncounted as i64);
+        self.uncounted.reset();
+        self.uncounted.inc_by(uncounted);
         TextEncoder::new()
             .encode_to_string(&self.registry.gather())
             .expect("every series has a name and a value")
@@ -345,42 +331,6 @@ impl Metrics {
         }
         if let Some(desync) = traits.desync {
             self.desync[desync as usize - 1].inc();
-        }
-    }
-
-    fn report_targets(&self, now: Instant) {
-        self.target_up.reset();
-        self.ejections.reset();
-        let Some(pools) = self.pools.get() else {
-            return;
-        };
-        for pool in pools.current().iter() {
-            for (cause, n) in pool.ejections() {
-                let counter = self
-                    .ejections
-                    .with_label_values(&[&**pool.name(), cause.as_str()]);
-                counter.inc_by(n);
-            }
-            for target in pool.status(now) {
-                self.target_up
-                    .with_label_values(&[&**pool.name(), &target.address.to_string()])
-                    .set(i64::from(target.state.takes_requests()));
-            }
-        }
-    }
-
-    /// Checks are counted where they are made; the series follows.
-    fn report_checks(&self) {
-        self.health_checks.reset();
-        let Some(pools) = self.pools.get() else {
-            return;
-        };
-        for pool in pools.current().iter().filter(|pool| pool.is_checked()) {
-            for (result, n_checks) in pool.checks() {
-                self.health_checks
-                    .with_label_values(&[&**pool.name(), result])
-                    .inc_by(n_checks);
-            }
         }
     }
 }

@@ -76,6 +76,8 @@ mod probe;
 mod record;
 // Access logs: forms, files that are put aside and go, disks that are full.
 mod log;
+// What watches it from outside: Prometheus, alerts, a dashboard.
+mod observe;
 // The admin API from outside: who may, what is refused, what is told.
 mod admin;
 // The command line from outside: verbs, exit codes, what they print.

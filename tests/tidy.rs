@@ -342,7 +342,7 @@ fn what_is_deployed_is_listed_and_calls_what_there_is() {
     let page = text(&root().join("docs/deploy/README.md"));
     let binary = text(&root().join("Dockerfile"));
     let mut found = Vec::new();
-    for path in files("docs/deploy", &[".service", ".socket", ".json"]) {
+    for path in files("docs/deploy", &[".service", ".socket", ".json", ".yaml"]) {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if !page.contains(&format!("({name})")) {
             found.push(format!("{name} is not listed"));
@@ -351,7 +351,7 @@ fn what_is_deployed_is_listed_and_calls_what_there_is() {
         if name.ends_with(".json") && serde_json::from_str::<serde_json::Value>(&all).is_err() {
             found.push(format!("{name} is not JSON"));
         }
-        let calls = !name.ends_with(".socket");
+        let calls = name.ends_with(".service") || name == "ecs-task.json";
         if calls
             && !(all.contains("/usr/local/bin/kanaria")
                 && binary.contains("/usr/local/bin/kanaria"))

@@ -31,6 +31,8 @@ struct Vectors {
     requests: IntCounterVec,
     duration: HistogramVec,
     upstream: HistogramVec,
+    received: IntCounterVec,
+    sent: IntCounterVec,
     switches: IntCounterVec,
     sticky: IntCounterVec,
 }
@@ -57,6 +59,8 @@ struct Series {
     requests: IntCounter,
     duration: Histogram,
     upstream: Option<Histogram>,
+    received: IntCounter,
+    sent: IntCounter,
     sticky: Option<IntCounter>,
     switches: Option<IntCounter>,
 }
@@ -194,6 +198,16 @@ impl Vectors {
                 &["route", "pool"],
                 SECONDS,
             ),
+            received: own.counters(
+                "kanaria_received_bytes_total",
+                "Bytes read from clients: heads and bodies of requests that finished.",
+                &["route", "partition", "pool"],
+            ),
+            sent: own.counters(
+                "kanaria_sent_bytes_total",
+                "Bytes sent to clients: heads and bodies of the answers to them.",
+                &["route", "partition", "pool"],
+            ),
             switches: own.counters(
                 "kanaria_pool_switches_total",
                 "Requests that another pool served in place of the one chosen.",
@@ -224,6 +238,8 @@ impl Vectors {
                 &key.code(),
             ]),
             duration: self.duration.with_label_values(&[route, partition, pool]),
+            received: self.received.with_label_values(&[route, partition, pool]),
+            sent: self.sent.with_label_values(&[route, partition, pool]),
             upstream: choice.map(|_| self.upstream.with_label_values(&[route, pool])),
             sticky: key
                 .sticky
@@ -238,6 +254,8 @@ impl Vectors {
 impl Series {
     fn count(&self, record: &Record) {
         self.requests.inc();
+        self.received.inc_by(record.bytes_in);
+        self.sent.inc_by(record.bytes_out);
         if record.status != 101 {
             self.duration.observe(record.duration.as_secs_f64());
         }
