@@ -103,7 +103,9 @@ fn clients_that_read_nothing_hold_up_nobody() {
     });
     let kanaria = router(&ec2);
     let n = sized(50, 200);
-    besiege("slow readers", &kanaria, 128, honest(&kanaria), || {
+    // What pingora has read ahead for each, in pieces of 64 KiB: 0.75 MiB.
+    let most = 16 + n;
+    besiege("slow readers", &kanaria, most, honest(&kanaria), || {
         let streams: Vec<TcpStream> = (0..n)
             .map(|_| {
                 let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
@@ -123,6 +125,7 @@ fn clients_that_read_nothing_hold_up_nobody() {
                 .admin
                 .metric("kanaria_connections", &["listener=\"public\""])
         };
+        until("all are open", || (open() >= n as f64).then_some(()));
         until("all are cut", || (open() < 10.0).then_some(()));
         drop(streams);
     });

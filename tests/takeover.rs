@@ -3,6 +3,9 @@
 mod refused;
 
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use http::request::Builder;
@@ -26,6 +29,7 @@ fn upgrades_in_a_row_under_keep_alive_and_h2c_lose_no_request_and_no_change() {
     let mut kanaria = Kanaria::start(&file);
     let rate = sized(200, 250);
     let load = Load::start(kanaria.public, 8, rate);
+    let loaded = Instant::now();
     let address = kanaria.public;
     let streams = load_of_streams(rate, || ask("GET", "/"), move || Http2::connect(address));
     let n = sized(3, 20);
@@ -45,13 +49,16 @@ fn upgrades_in_a_row_under_keep_alive_and_h2c_lose_no_request_and_no_change() {
         assert_eq!(kanaria.admin.revision(), before);
         load.pass(rate / 4);
     }
+    let per_second = |n: usize| n as f64 / loaded.elapsed().as_secs_f64();
     let shots = load.stop();
     let (n_streams, lost_streams) = streams();
+    let reached = per_second(shots.len() + n_streams);
     let failed: Vec<_> = shots.iter().filter(|shot| shot.status != 200).collect();
     println!(
-        "{n} upgrades, {} requests on keep-alive, {} lost; {n_streams} on h2c, {lost_streams} lost; bound 0",
+        "{n} upgrades, {} requests on keep-alive, {} lost; {n_streams} on h2c, {lost_streams} lost; bound 0; {reached:.0} a second, asked for {}",
         shots.len(),
         failed.len(),
+        2 * rate,
     );
     assert!(failed.is_empty(), "{failed:#?}");
     assert_eq!(lost_streams, 0);
@@ -77,6 +84,7 @@ fn upgrades_and_renewed_certificates_lose_no_request_over_tls() {
     let mut kanaria = Kanaria::start_in(folder, &file);
     let (address, hello, rate) = (kanaria.public, authority.hello(host), sized(100, 250));
     let load = Load::over(&hello, address, 8, rate);
+    let loaded = Instant::now();
     let kept = hello.clone();
     let connect = move || Http2::connect_over(address, &kept);
     let ask_host = move || ask("GET", "/").uri(format!("https://{host}/"));
@@ -97,13 +105,16 @@ fn upgrades_and_renewed_certificates_lose_no_request_over_tls() {
         assert_ne!(shown(&hello.clone().anew(), address), before, "{round}");
         load.pass(rate / 4);
     }
+    let per_second = |n: usize| n as f64 / loaded.elapsed().as_secs_f64();
     let shots = load.stop();
     let (n_streams, lost_streams) = streams();
+    let reached = per_second(shots.len() + n_streams);
     let failed: Vec<_> = shots.iter().filter(|shot| shot.status != 200).collect();
     println!(
-        "{n} upgrades with {n} renewed certificates, {} requests over TLS, {} lost; {n_streams} on h2 over TLS, {lost_streams} lost; bound 0",
+        "{n} upgrades with {n} renewed certificates, {} requests over TLS, {} lost; {n_streams} on h2 over TLS, {lost_streams} lost; bound 0; {reached:.0} a second, asked for {}",
         shots.len(),
         failed.len(),
+        2 * rate,
     );
     assert!(failed.is_empty(), "{failed:#?}");
     assert_eq!(lost_streams, 0);
@@ -114,36 +125,59 @@ fn upgrades_and_renewed_certificates_lose_no_request_over_tls() {
     assert_eq!(kanaria.log_of(n_sent).len(), n_sent, "one line a request");
 }
 
+/// Connections of HTTP/2 that share a load.
+const LANES: usize = 4;
+
 /// Requests on HTTP/2 until the answer is asked for: how many, and how many were lost. A client that is told to go opens
 /// another connection, and sends what GOAWAY says was never looked at once more there (RFC 9113 section 6.8); had it been
 /// looked at, it would have a line in the log too many.
 fn load_of_streams(
     rate: usize,
-    request: impl Fn() -> Builder + Send + 'static,
-    connect: impl Fn() -> Http2 + Send + 'static,
+    request: impl Fn() -> Builder + Send + Sync + 'static,
+    connect: impl Fn() -> Http2 + Send + Sync + 'static,
 ) -> impl FnOnce() -> (usize, usize) {
-    let (stop, stopped) = std::sync::mpsc::channel::<()>();
-    let thread = std::thread::spawn(move || {
-        let (mut sent, mut lost) = (0, 0);
-        let mut client = connect();
-        let pace = Duration::from_secs_f64(1.0 / rate as f64);
-        while stopped.recv_timeout(pace) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-            sent += 1;
-            let outcome = stream(&client, request()).or_else(|| {
-                client = connect();
-                stream(&client, request())
-            });
-            if !matches!(outcome, Some(Ok(200))) {
-                println!("lost: {outcome:?}");
-                lost += 1;
-            }
-        }
-        (sent, lost)
-    });
+    let shared = Arc::new((AtomicBool::new(false), request, connect));
+    let pace = Duration::from_secs_f64(LANES as f64 / rate as f64);
+    let lanes: Vec<_> = (0..LANES)
+        .map(|_| {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                let (stop, request, connect) = &*shared;
+                lane(stop, pace, request, connect)
+            })
+        })
+        .collect();
     move || {
-        drop(stop);
-        thread.join().expect("a stream is answered")
+        shared.0.store(true, Ordering::Release);
+        let lanes = lanes.into_iter();
+        let lanes = lanes.map(|lane| lane.join().expect("a stream is answered"));
+        lanes.fold((0, 0), |all, lane| (all.0 + lane.0, all.1 + lane.1))
     }
+}
+
+fn lane(
+    stop: &AtomicBool,
+    pace: Duration,
+    request: impl Fn() -> Builder,
+    connect: impl Fn() -> Http2,
+) -> (usize, usize) {
+    let (mut sent, mut lost) = (0, 0);
+    let mut client = connect();
+    let began = Instant::now();
+    while !stop.load(Ordering::Acquire) {
+        let due = began + pace * sent;
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        sent += 1;
+        let outcome = stream(&client, request()).or_else(|| {
+            client = connect();
+            stream(&client, request())
+        });
+        if !matches!(outcome, Some(Ok(200))) {
+            println!("lost: {outcome:?}");
+            lost += 1;
+        }
+    }
+    (sent as usize, lost)
 }
 
 /// The status of the answer; `None` when the request was not sent, or never looked at.
@@ -314,7 +348,7 @@ fn connections_that_come_all_the_time_are_all_accepted() {
     let address = kanaria.public;
     let n = if long() { 20 } else { 3 };
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
-    let comers = std::thread::spawn(move || {
+    let comers = thread::spawn(move || {
         let mut count = 0;
         while stopped.try_recv() != Err(std::sync::mpsc::TryRecvError::Disconnected) {
             let answer = Client::connect(address).call(get("/", "Connection: close\r\n"));
