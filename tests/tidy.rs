@@ -202,7 +202,7 @@ fn policies_know_no_pingora() {
 }
 
 #[test]
-fn config_is_pure() {
+fn what_decides_is_pure() {
     let banned = [
         "std::fs",
         "std::env",
@@ -221,18 +221,19 @@ fn config_is_pure() {
         "router::",
     ];
     let mut found = Vec::new();
-    for path in program_files("config/src") {
+    for path in ["canary/src", "config/src"].map(program_files).concat() {
         for line in program(&text(&path)).filter(|line| !line.trim_start().starts_with("//")) {
             if banned.iter().any(|word| line.contains(word)) {
                 found.push(format!("{}: {}", shown(&path), line.trim()));
             }
         }
     }
-    none("config touches the outside", &found);
+    none("canary or config touches the outside", &found);
 }
 
 #[test]
-fn config_depends_on_little() {
+fn what_decides_depends_on_little() {
+    depends_on("canary", &["serde"]);
     let allowed = [
         "base64",
         "foldhash",
@@ -249,19 +250,25 @@ fn config_depends_on_little() {
         "thiserror",
         "toml",
     ];
-    let manifest: toml::Table = text(&root().join("config/Cargo.toml")).parse().unwrap();
+    depends_on("config", &allowed);
+}
+
+#[track_caller]
+fn depends_on(package: &str, allowed: &[&str]) {
+    let manifest = root().join(package).join("Cargo.toml");
+    let manifest: toml::Table = text(&manifest).parse().unwrap();
     let names = manifest["dependencies"].as_table().unwrap().keys();
     let found: Vec<_> = names
         .filter(|name| !allowed.contains(&name.as_str()))
-        .cloned()
+        .map(|name| format!("{package}: {name}"))
         .collect();
-    none("dependencies of config that its task does not need", &found);
+    none("dependencies that a task does not need", &found);
 }
 
 #[test]
 fn files_stay_readable() {
     let mut found = Vec::new();
-    for folder in ["config/src", "router", "benches", "tests"] {
+    for folder in ["canary/src", "config/src", "router", "benches", "tests"] {
         for path in files(folder, &[".rs"]) {
             let all = text(&path);
             let lines = program(&all).count();
@@ -287,7 +294,7 @@ fn nothing_is_silenced_or_left_for_later() {
         "unimplemented!(",
     ];
     let mut found = Vec::new();
-    for folder in ["config/src", "router", "benches", "tests"] {
+    for folder in ["canary/src", "config/src", "router", "benches", "tests"] {
         for path in files(folder, &[".rs"]) {
             for line in text(&path).lines() {
                 let code = line.trim_start();
@@ -420,7 +427,7 @@ fn the_image_copies_what_is_there() {
 fn the_image_gets_every_source_of_the_build() {
     let dockerfile = text(&root().join("Dockerfile"));
     let manifest: toml::Table = text(&root().join("Cargo.toml")).parse().unwrap();
-    let mut needed = vec!["Cargo.toml", "Cargo.lock", "config", "router"];
+    let mut needed = vec!["Cargo.toml", "Cargo.lock", "canary", "config", "router"];
     let targets = ["bench", "test", "example"];
     let paths = targets
         .iter()
@@ -445,8 +452,8 @@ fn the_image_gets_every_source_of_the_build() {
 }
 
 #[test]
-fn the_workspace_rules_apply_to_both_packages() {
-    for name in ["Cargo.toml", "config/Cargo.toml"] {
+fn the_workspace_rules_apply_to_every_package() {
+    for name in ["Cargo.toml", "canary/Cargo.toml", "config/Cargo.toml"] {
         let manifest: toml::Table = text(&root().join(name)).parse().unwrap();
         assert_eq!(
             manifest["lints"]["workspace"].as_bool(),
