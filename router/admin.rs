@@ -94,6 +94,7 @@ fn api() -> Router<Arc<Admin>> {
         .route("/status", get(views::status))
         .route("/routes", get(views::routes))
         .route("/routes/{name}", get(views::route))
+        .route("/routes/{name}/guard", get(views::guard))
         .route("/routes/{name}/weights", put(changes::weights))
         .route("/routes/{name}/rollback", post(changes::rollback_one))
         .route("/routes/{name}/resume", post(changes::resume))

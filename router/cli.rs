@@ -19,7 +19,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use arguments::{
-    Arguments, Change, Deregister, Explain, Field, FlagVerb, HistoryVerb, NotAnArgument,
+    Arguments, Change, Deregister, Explain, Field, FlagVerb, GuardVerb, HistoryVerb, NotAnArgument,
     PoolWeight, Register, Remote, TargetsVerb, Verb, Weights,
 };
 pub use execute::{Surroundings, execute};
@@ -98,6 +98,8 @@ pub struct Program {
     pub state_dir: fn(&Path) -> Result<PathBuf, Invalid>,
     /// Checks the chain of a journal, which is a file or in a folder.
     pub verify: fn(&Path) -> Result<Verified, Vec<String>>,
+    /// Makes the guard's evidence in a `state_dir` again, of all routes or of one.
+    pub replay: fn(&Path, Option<&str>) -> Result<Vec<Replayed>, String>,
 }
 
 /// What a valid file describes.
@@ -142,6 +144,23 @@ impl Invalid {
             words::count(n, "problem"),
         )
     }
+}
+
+/// What came of making the guard's evidence of a route again.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Replayed {
+    /// The route.
+    pub route: String,
+    /// Whether what was written follows from what was counted.
+    pub ok: bool,
+    /// Windows made again.
+    pub windows: u64,
+    /// Evidence made again, of all metrics.
+    pub verdicts: u64,
+    /// The largest difference to what was written.
+    pub largest_difference: f64,
+    /// Why a canary was to be taken back, each time.
+    pub trips: Vec<String>,
 }
 
 /// What an intact journal holds.

@@ -14,6 +14,7 @@ mod persist;
 mod standing;
 mod targets;
 mod task;
+mod verdict;
 
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -37,6 +38,7 @@ pub use lend::{Loan, Settled, Terms};
 pub use notice::Notice;
 pub use order::{Action, Done, Order, Rejection, Shift};
 pub use standing::Standing;
+pub use verdict::{GateView, GuardView, MetricView, Sides};
 
 /// Orders waiting at the same time; more wait outside.
 const QUEUE: usize = 256;

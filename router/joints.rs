@@ -7,10 +7,10 @@ use config::bucket::Secret;
 use config::live::{Live, Routes, fresh};
 use config::problem::Problem;
 use config::snapshot::Snapshot;
-use router::cli::{Code, Invalid, Program, Summary, Verified};
+use router::cli::{Code, Invalid, Program, Replayed, Summary, Verified};
 use router::run::{Loaded, StartError};
 use router::tls::Terminators;
-use router::{admin, journal, run};
+use router::{admin, guard, journal, run};
 use serde_json::Value;
 
 /// What the command line starts.
@@ -22,6 +22,7 @@ pub(crate) const PROGRAM: Program = Program {
     explain,
     state_dir,
     verify,
+    replay,
 };
 
 fn start(path: &Path) -> Code {
@@ -99,6 +100,19 @@ fn verify(path: &Path) -> Result<Verified, Vec<String>> {
         }),
         Err(broken) => Err(broken.iter().map(ToString::to_string).collect()),
     }
+}
+
+fn replay(path: &Path, route: Option<&str>) -> Result<Vec<Replayed>, String> {
+    let replayed = guard::replay::replay(path, route).map_err(|error| error.to_string())?;
+    let told = replayed.into_iter().map(|route| Replayed {
+        ok: route.holds(),
+        route: route.route,
+        windows: route.windows,
+        verdicts: route.verdicts,
+        largest_difference: route.largest_difference,
+        trips: route.trips,
+    });
+    Ok(told.collect())
 }
 
 fn load(path: &Path) -> Result<Loaded, Invalid> {

@@ -35,7 +35,7 @@ pub struct Entry {
     pub time: String,
     /// What it was.
     pub kind: Kind,
-    /// Who asked: `token:NAME`, `local` or `file`.
+    /// Who asked: `token:NAME`, `local`, `file` or `guard`.
     pub actor: String,
     /// Why, in the words of who asked.
     pub reason: Option<String>,
@@ -56,6 +56,8 @@ pub enum Kind {
     Deregister,
     /// A pool gets no new clients.
     Drain,
+    /// No canary may rise any more.
+    Freeze,
     /// Targets were added to a pool.
     Register,
     /// The file was read again.
@@ -81,6 +83,7 @@ impl Kind {
             Self::Checkpoint => "checkpoint",
             Self::Deregister => "deregister",
             Self::Drain => "drain",
+            Self::Freeze => "freeze",
             Self::Register => "register",
             Self::Reload => "reload",
             Self::Reshuffle => "reshuffle",

@@ -20,6 +20,7 @@ pub mod pool;
 pub mod request_id;
 pub mod respond;
 pub mod stamp;
+pub mod witness;
 
 pub mod access_log;
 pub mod metrics;
@@ -36,6 +37,7 @@ pub mod source;
 pub mod state;
 
 pub mod discovery;
+pub mod guard;
 pub mod handover;
 pub mod plane;
 pub mod run;

@@ -5,6 +5,7 @@
 //! Prometheus reads as "without this label".
 
 mod discovery;
+mod guard;
 mod key;
 mod logs;
 mod own;
@@ -26,6 +27,8 @@ use crate::clients::Clients;
 use crate::pool::Pools;
 use crate::record::{Blame, Cause, Desync, Record, Retried, Traits};
 use discovery::Discovery;
+pub use guard::Guarded;
+use guard::Guards;
 pub(crate) use logs::LogSeries;
 use logs::Logs;
 use own::Own;
@@ -64,6 +67,7 @@ pub struct Metrics {
     retries: IntCounterVec,
     fail_open: IntCounterVec,
     discovery: Discovery,
+    guards: Guards,
     tls: Tls,
     logs: Logs,
     pools: OnceLock<Arc<Pools>>,
@@ -103,6 +107,7 @@ impl Metrics {
             errors: errors_of_ours(&own),
             changes: Changes::new(&own),
             discovery: Discovery::new(&own),
+            guards: Guards::new(&own),
             tls: Tls::new(&own),
             logs: Logs::new(&own),
             weight_ratio: own.ratios(
@@ -182,6 +187,20 @@ impl Metrics {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         self.discovery.set(found);
+    }
+
+    /// What all guards say.
+    pub fn guarded<'a>(&self, guarded: impl Iterator<Item = Guarded<'a>>) {
+        let _one_at_a_time = self
+            .gathering
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.guards.set(guarded);
+    }
+
+    /// There was enough evidence of harm by a canary of `route`, in `metric`.
+    pub fn guard_tripped(&self, route: &str, metric: &str) {
+        self.guards.tripped(route, metric);
     }
 
     /// `snapshot` is in force. Shares of a route whose weights it changes are counted anew.

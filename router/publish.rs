@@ -13,12 +13,14 @@ use tokio::time::Instant;
 
 use crate::cap::{Board, Cap, Caps};
 use crate::pool::{Pool, Pools};
+use crate::witness::{self, Witness, Witnesses};
 
 /// The snapshot in force.
 pub struct Publisher {
     current: ArcSwap<Published>,
     pools: Arc<Pools>,
     caps: Arc<Caps>,
+    witnesses: Arc<Witnesses>,
 }
 
 /// One snapshot in force, and how many requests still have to be sent by it.
@@ -29,6 +31,8 @@ pub struct Published {
     pub pools: Arc<[Arc<Pool>]>,
     /// The caps of its routes.
     pub caps: Arc<Board>,
+    /// What its guarded routes see of their requests.
+    pub witnesses: Arc<witness::Board>,
     undecided: AtomicUsize,
 }
 
@@ -43,13 +47,20 @@ pub struct Hold {
 pub struct Older(Vec<Arc<Published>>);
 
 impl Publisher {
-    /// Puts the first snapshot in force, with the pools and caps that were last aligned with a structure.
-    pub fn new(snapshot: Snapshot, pools: Arc<Pools>, caps: Arc<Caps>) -> Self {
-        let published = Published::new(snapshot, pools.current(), caps.current());
+    /// Puts the first snapshot in force, with the pools, caps and witnesses that were last aligned with a structure.
+    pub fn new(
+        snapshot: Snapshot,
+        pools: Arc<Pools>,
+        caps: Arc<Caps>,
+        witnesses: Arc<Witnesses>,
+    ) -> Self {
+        let boards = (caps.current(), witnesses.current());
+        let published = Published::new(snapshot, pools.current(), boards);
         Self {
             current: ArcSwap::from_pointee(published),
             pools,
             caps,
+            witnesses,
         }
     }
 
@@ -74,9 +85,10 @@ impl Publisher {
 
     /// Puts `snapshot` in force for every request whose header is read from now on; returns the one before.
     ///
-    /// Its structure is the one that pools and caps were last aligned with.
+    /// Its structure is the one that pools, caps and witnesses were last aligned with.
     pub fn publish(&self, snapshot: Snapshot) -> Arc<Published> {
-        let published = Published::new(snapshot, self.pools.current(), self.caps.current());
+        let boards = (self.caps.current(), self.witnesses.current());
+        let published = Published::new(snapshot, self.pools.current(), boards);
         let before = self.current.swap(Arc::new(published));
         fence(Ordering::SeqCst);
         before
@@ -84,11 +96,17 @@ impl Publisher {
 }
 
 impl Published {
-    const fn new(snapshot: Snapshot, pools: Arc<[Arc<Pool>]>, caps: Arc<Board>) -> Self {
+    fn new(
+        snapshot: Snapshot,
+        pools: Arc<[Arc<Pool>]>,
+        boards: (Arc<Board>, Arc<witness::Board>),
+    ) -> Self {
+        let (caps, witnesses) = boards;
         Self {
             snapshot,
             pools,
             caps,
+            witnesses,
             undecided: AtomicUsize::new(0),
         }
     }
@@ -126,6 +144,11 @@ impl Hold {
     /// What `route` lets `pool` have; `None` when it is not bounded.
     pub fn cap(&self, route: RouteId, pool: PoolId) -> Option<&Arc<Cap>> {
         self.published.caps.cap(route, pool)
+    }
+
+    /// What sees the requests of `route` for its guard; `None` without one.
+    pub fn witness(&self, route: RouteId) -> Option<&Witness> {
+        self.published.witnesses.of(route).map(|witness| &**witness)
     }
 
     /// The decision has been carried out: the head is on its way, or an answer of ours is.
@@ -174,6 +197,7 @@ mod tests {
     fn publisher() -> Publisher {
         Publisher::new(
             fixture::snapshot(&Live::default()),
+            Arc::default(),
             Arc::default(),
             Arc::default(),
         )

@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use crate::admin::{self, Admin, Phase, Running};
 use crate::control::{self, Control};
 use crate::evict;
+use crate::guard;
 use crate::handover::{Door, Heir, Successor};
 use crate::plane::Plane;
 use crate::pool::health;
@@ -55,6 +56,8 @@ struct Router {
     control_thread: Running,
     phase: watch::Sender<Phase>,
     stop_health: watch::Sender<bool>,
+    /// A process that ends takes nothing back: another one may serve already.
+    stop_guard: watch::Sender<bool>,
     recorder: Arc<Recorder>,
     state_dir: PathBuf,
     will: Option<Will>,
@@ -151,6 +154,7 @@ impl Router {
             sockets.announce()?;
         }
         let (pools, evictions, shared) = (parts.pools, parts.evictions, parts.shared);
+        let guards = parts.guards;
         let (control, task) =
             control::new(parts.setup).map_err(|error| failed("control", error))?;
         let plane = Plane::start(sockets.bound, structure.server.threads, &shared)
@@ -171,6 +175,9 @@ impl Router {
         let (wires, terminators) = (Arc::clone(plane.wires()), Arc::clone(&shared.tls));
         tokio::spawn(tls::watch(terminators, health_stopped.clone()));
         tokio::spawn(evict::run(evictions, wires, health_stopped));
+        let (stop_guard, guard_stopped) = watch::channel(false);
+        let metrics = Arc::clone(&shared.metrics);
+        tokio::spawn(guard::run(guards, control.clone(), metrics, guard_stopped));
         let changes = pools.changes();
         tokio::spawn(house::tell_target_changes(changes, pools, control.clone()));
         tokio::spawn(reload::watch(control.clone(), file.watched));
@@ -183,6 +190,7 @@ impl Router {
             control_thread,
             phase,
             stop_health,
+            stop_guard,
             recorder: shared.recorder,
             state_dir,
         })
@@ -215,6 +223,7 @@ impl Router {
     /// Lets what is in flight finish; a second signal ends that.
     async fn drain(&mut self, signals: &mut Signals) {
         notify::stopping("draining");
+        self.stop_guard.send_replace(true);
         self.revoke().await;
         // Of the file in force, which may not be the one of the start.
         let standing = self.control.standing();
@@ -237,6 +246,7 @@ impl Router {
     async fn retire(&self, successor: &Successor, signals: &mut Signals) {
         let standing = self.control.standing();
         let patience = standing.structure.server.drain_timeout;
+        self.stop_guard.send_replace(true);
         notify::handed_over(successor);
         self.plane.leave().await;
         let pid = successor.pid.unwrap_or_default();

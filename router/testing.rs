@@ -128,6 +128,7 @@ pub(crate) fn choice(pool: u16, reason: Reason, bucket: Option<u16>) -> Choice {
         reason,
         flag: None,
         bucket,
+        unit: bucket.unwrap_or_default(),
         sticky: Sticky::Hit,
         new_id: None,
         new_pin: false,

@@ -60,6 +60,8 @@ mod change;
 mod targets;
 // The way back: one command, at once, whatever is broken.
 mod rollback;
+// The guard: harm that is taken back, and what is none.
+mod guard;
 // What survives: the journal, kill -9, torn and tampered lines.
 mod journal;
 // Start, reload, drain, exit.

@@ -18,6 +18,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("evict", &["accept", "pool"]),
     ("forward", &["cap", "pool", "record"]),
     ("forwarded", &[]),
+    ("guard", &["control", "metrics", "witness"]),
     ("handover", &[]),
     ("hygiene", &["record"]),
     ("identify", &[]),
@@ -40,14 +41,16 @@ const MAY: &[(&str, &[&str])] = &[
             "request_id",
             "stamp",
             "tls",
+            "witness",
         ],
     ),
-    ("publish", &["cap", "pool"]),
+    ("publish", &["cap", "pool", "witness"]),
     ("record", &["access_log", "metrics"]),
     ("respond", &[]),
     ("stamp", &[]),
     ("state", &["journal"]),
     ("tls", &[]),
+    ("witness", &["record"]),
 ];
 
 /// Policies of the request path: plain values and header bytes, never pingora's types.
@@ -67,6 +70,7 @@ const POLICIES: &[&str] = &[
     "record",
     "access_log",
     "tls",
+    "witness",
 ];
 
 fn root() -> &'static Path {

@@ -34,6 +34,7 @@ pub(crate) enum Key {
 #[derive(Clone, Copy)]
 struct Standing {
     bucket: Option<u16>,
+    unit: u16,
     sticky: Sticky,
     new_id: Option<[u8; 16]>,
     /// It has a cookie of ours, or gets one.
@@ -98,6 +99,7 @@ fn choose(snapshot: &Snapshot, route: &Route, facts: &Facts<'_>) -> Option<Choic
         reason,
         flag,
         bucket: standing.bucket,
+        unit: standing.unit,
         sticky: standing.sticky,
         new_id: standing.new_id,
         expired: match flag {
@@ -148,8 +150,10 @@ fn stand(
         Claim::Invalid => Sticky::Invalid,
         Claim::Absent | Claim::Valid(_) => Sticky::New,
     };
+    let place = key.place(&id);
     Standing {
-        bucket: Some(key.place(&id).bucket()),
+        bucket: Some(place.bucket()),
+        unit: place.unit(),
         sticky,
         new_id: Some(id),
         is_pinnable: true,
@@ -168,8 +172,10 @@ fn afresh(
         return Standing::NONE;
     }
     let id = facts.fresh.once(route, split, key);
+    let place = key.place(&id);
     Standing {
-        bucket: Some(key.place(&id).bucket()),
+        bucket: Some(place.bucket()),
+        unit: place.unit(),
         ..Standing::NONE
     }
 }
@@ -221,6 +227,7 @@ impl Key {
 impl Standing {
     const NONE: Self = Self {
         bucket: None,
+        unit: 0,
         sticky: Sticky::None,
         new_id: None,
         is_pinnable: false,
@@ -229,6 +236,7 @@ impl Standing {
     const fn known(place: Place) -> Self {
         Self {
             bucket: Some(place.bucket()),
+            unit: place.unit(),
             sticky: Sticky::Hit,
             new_id: None,
             is_pinnable: false,

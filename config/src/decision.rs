@@ -26,6 +26,8 @@ pub struct Choice {
     pub flag: Option<FlagId>,
     /// The client's place, 0..9999; `None` when nothing needed one.
     pub bucket: Option<u16>,
+    /// The unit that statistics count the client as; 0 without a bucket.
+    pub unit: u16,
     /// What the request said of its place.
     pub sticky: Sticky,
     /// The id to give the client in a cookie; `None` when it keeps the one it has or must not get one.

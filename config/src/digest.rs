@@ -101,6 +101,7 @@ impl Serialize for RouteMeaning<'_> {
             sticky,
             flags,
             cap,
+            guard,
             rewrite,
             headers,
             redirect,
@@ -118,6 +119,7 @@ impl Serialize for RouteMeaning<'_> {
         entry(&mut map, "sticky", sticky)?;
         entry(&mut map, "flags", flags)?;
         entry(&mut map, "cap", cap)?;
+        entry(&mut map, "guard", guard)?;
         entry(&mut map, "rewrite", rewrite)?;
         entry(&mut map, "headers", headers)?;
         entry(&mut map, "redirect", redirect)?;

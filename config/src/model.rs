@@ -3,6 +3,7 @@
 //! Nothing here is checked beyond its form; what the keys mean together is `compile`'s business.
 
 mod action;
+mod guard;
 mod health;
 pub mod indexed;
 mod log;
@@ -19,6 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use action::{Port, Redirect, Respond};
+pub use guard::{ClientErrorBound, ErrorBound, Guard, HardLimit, LatencyBound, OnTrip};
 pub use health::{BodyMatch, HealthCheck, HealthProtocol};
 pub use log::{AccessLog, LogFormat, OnFull, PARTITION, Rotate, STDOUT};
 pub use pool::{Balance, Ejection, Pool, PoolTls, RetryBudget, SuccessRate, Target};

@@ -3,6 +3,7 @@
 mod actions;
 mod conditions;
 mod flags;
+mod guards;
 mod names;
 mod pins;
 mod routes;

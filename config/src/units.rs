@@ -20,6 +20,11 @@ impl Duration {
     pub const fn seconds(n: u64) -> Self {
         Self(StdDuration::from_secs(n))
     }
+
+    /// So many milliseconds.
+    pub const fn millis(n: u64) -> Self {
+        Self(StdDuration::from_millis(n))
+    }
 }
 
 /// A length of time, or `never`.

@@ -23,6 +23,7 @@ use super::{Problem, changes, events, explain, flags, page, targets, views};
         views::status,
         views::routes,
         views::route,
+        views::guard,
         targets::list,
         targets::one,
         views::history,

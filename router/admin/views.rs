@@ -17,7 +17,7 @@ use super::changes::Name;
 use super::guard::Caller;
 use super::targets::{self, Target};
 use super::{Admin, Phase, Problem, Shared, tagged};
-use crate::control::{DiscoveryView, Standing, in_file_order};
+use crate::control::{DiscoveryView, GuardView, Rejection, Standing, in_file_order};
 use crate::journal::Entry;
 use crate::state::Touch;
 
@@ -72,9 +72,8 @@ pub(super) struct RouteView {
     /// The schedule of its weights; none.
     #[schema(value_type = Option<Object>)]
     ramp: Option<Value>,
-    /// The statistics that may stop it; none.
-    #[schema(value_type = Option<Object>)]
-    guard: Option<Value>,
+    /// Evidence of harm by its canaries; none without a guard.
+    guard: Option<GuardView>,
     /// Asked and achieved shares.
     share: Shares,
     /// The cohort that places its users.
@@ -247,21 +246,40 @@ pub(super) async fn route(
 ) -> Result<Response, Problem> {
     caller.may(Role::Viewer)?;
     let standing = admin.control.standing();
-    let routes = &standing.structure.routes;
-    let known = || routes.iter().map(|route| route.name.to_string()).collect();
-    let view = standing
-        .structure
-        .route_named(&name)
-        .and_then(|route| view(&admin, &standing, route))
-        .ok_or_else(|| {
-            Problem::from(crate::control::Rejection::from(
-                live::Refusal::UnknownRoute {
-                    route: name,
-                    known: known(),
-                },
-            ))
-        })?;
+    let view = known(&standing, &name)?;
+    let view = self::view(&admin, &standing, view).ok_or_else(|| unknown(&standing, name))?;
     Ok(tagged(standing.revision(), Json(view)))
+}
+
+/// What the guard of a route says.
+#[utoipa::path(get, path = "/api/v1/routes/{name}/guard", tag = "look", params(("name" = String, Path, description = "The route")),
+    responses((status = 200, body = GuardView), (status = "4XX", body = Problem)))]
+pub(super) async fn guard(
+    State(admin): Shared,
+    caller: Caller,
+    Name(name): Name,
+) -> Result<Response, Problem> {
+    caller.may(Role::Viewer)?;
+    let standing = admin.control.standing();
+    known(&standing, &name)?;
+    let guard = admin.control.house().guard(&name);
+    let guard = guard.ok_or_else(|| {
+        Problem::missing(format!(
+            "route `{name}` has no guard; `[routes.guard]` in the file gives it one"
+        ))
+    })?;
+    Ok(tagged(standing.revision(), Json(guard)))
+}
+
+fn known<'a>(standing: &'a Standing, name: &str) -> Result<&'a Route, Problem> {
+    let route = standing.structure.route_named(name);
+    route.ok_or_else(|| unknown(standing, name.to_owned()))
+}
+
+fn unknown(standing: &Standing, route: String) -> Problem {
+    let routes = standing.structure.routes.iter();
+    let known = routes.map(|route| route.name.to_string()).collect();
+    Rejection::from(live::Refusal::UnknownRoute { route, known }).into()
 }
 
 fn all_routes(admin: &Admin, standing: &Standing) -> Vec<RouteView> {
@@ -319,7 +337,7 @@ fn forwarding(admin: &Admin, standing: &Standing, route: &model::Route) -> Optio
         state: live.state.as_str(),
         draining: live.draining.iter().cloned().collect(),
         ramp: None,
-        guard: None,
+        guard: admin.control.house().guard(&route.name),
         share: shares(admin, route, live),
         cohort: route.cohort.clone(),
         max_step: route.max_step,

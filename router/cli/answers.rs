@@ -36,9 +36,30 @@ pub(super) struct Route {
     pub(super) state: String,
     pub(super) share: Share,
     pub(super) cap: Option<Cap>,
+    pub(super) guard: Option<Guard>,
     pub(super) since: Option<String>,
     pub(super) actor: Option<String>,
     pub(super) reason: Option<String>,
+}
+
+/// What the guard of a route says.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Guard {
+    pub(super) state: String,
+    pub(super) reason: String,
+    pub(super) warm: bool,
+    pub(super) stable_minutes: u64,
+    pub(super) metrics: Vec<Metric>,
+}
+
+/// Evidence of harm in one metric.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Metric {
+    pub(super) metric: String,
+    pub(super) log_evidence: f64,
+    pub(super) threshold: f64,
 }
 
 /// What a route's canaries get at most, and have.

@@ -161,6 +161,12 @@ pub enum Verb {
         #[command(subcommand)]
         verb: TargetsVerb,
     },
+    /// Look into the guard's evidence.
+    Guard {
+        /// What to do.
+        #[command(subcommand)]
+        verb: GuardVerb,
+    },
     /// Make values for signed flags.
     Flag {
         /// What to do.
@@ -222,6 +228,22 @@ pub enum HistoryVerb {
         /// The journal, or the folder it is in.
         #[arg(value_name = "PATH", conflicts_with_all = ["state_dir", "config"])]
         path: Option<PathBuf>,
+        /// Folder of the live state.
+        #[arg(long, value_name = "DIR", conflicts_with = "config")]
+        state_dir: Option<PathBuf>,
+        /// Configuration that names the folder.
+        #[arg(short, long, value_name = "FILE", default_value = "kanaria.toml")]
+        config: PathBuf,
+    },
+}
+
+/// `kanaria guard ...`.
+#[derive(Debug, Subcommand)]
+pub enum GuardVerb {
+    /// Make the evidence that was written down again from what was counted, without a router.
+    Replay {
+        /// Only this route; without it every route.
+        route: Option<String>,
         /// Folder of the live state.
         #[arg(long, value_name = "DIR", conflicts_with = "config")]
         state_dir: Option<PathBuf>,

@@ -9,7 +9,9 @@ use http::Method;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::arguments::{Arguments, Change, Explain, FlagVerb, HistoryVerb, Verb, Weights};
+use super::arguments::{
+    Arguments, Change, Explain, FlagVerb, GuardVerb, HistoryVerb, Verb, Weights,
+};
 use super::ask::{Question, Show, ask};
 use super::{Code, Outcome, Program, offline, show};
 use crate::client::{Call, segment};
@@ -60,6 +62,17 @@ pub fn execute(arguments: Arguments, program: &Program, surroundings: &Surroundi
         } => {
             let place = path.or(state_dir);
             return offline::verify(program, place.as_deref(), &config, remote.json);
+        }
+        Verb::Guard {
+            verb:
+                GuardVerb::Replay {
+                    route,
+                    state_dir,
+                    config,
+                },
+        } => {
+            let (folder, route) = (state_dir.as_deref(), route.as_deref());
+            return offline::replay(program, folder, &config, route, remote.json);
         }
         Verb::Explain(explain) => match &explain.config {
             Some(file) => {

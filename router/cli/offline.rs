@@ -1,11 +1,14 @@
 //! Verbs that need no router.
 
+mod replay;
+
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::words::{clean, count, shell};
 use super::{Code, Invalid, Outcome, Program, Summary, Verified};
+pub(super) use replay::replay;
 
 /// A JSON document as it is printed.
 pub(super) fn pretty(value: &Value) -> String {

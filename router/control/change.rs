@@ -41,6 +41,7 @@ pub(super) fn worked_out(
             pool,
             bounds,
         } => live::drain(before, &routes, route, pool, *bounds)?,
+        Action::Freeze { route } => live::freeze(before, &routes, route)?,
         Action::Register { pool, targets } => {
             live::register(before, &targets::known(standing, house, pool)?, targets)?
         }

@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{
-    Control, DiscoveryView, Health, House, Invalid, Observation, Run, Setup, Share, TargetView,
+    Control, DiscoveryView, GuardView, Health, House, Invalid, Observation, Run, Setup, Share,
+    TargetView,
 };
 use crate::publish::Publisher;
 use crate::{control, state};
@@ -110,6 +111,7 @@ pub(crate) fn rig_at_rest(folder: TempDir, written: Value) -> (Rig, Run) {
     let stall = Arc::clone(&beginning.journal.stall);
     let publisher = Arc::new(Publisher::new(
         compile(structure, &beginning.live),
+        Arc::default(),
         Arc::default(),
         Arc::default(),
     ));
@@ -259,6 +261,10 @@ impl House for Fake {
             users: Some(0.05),
             requests: Some(0.04),
         }]
+    }
+
+    fn guard(&self, _route: &str) -> Option<GuardView> {
+        None
     }
 
     fn metrics(&self) -> String {

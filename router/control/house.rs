@@ -12,6 +12,8 @@ use config::snapshot::{Snapshot, Structure, Target};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::GuardView;
+
 /// The rest of the program. Its functions may block for as long as reading a file takes, and `load` for as long as the
 /// first answers about new pools may take.
 pub trait House: Send + Sync + 'static {
@@ -37,6 +39,8 @@ pub trait House: Send + Sync + 'static {
     fn discovery(&self, pool: &str) -> Option<DiscoveryView>;
     /// Achieved shares of a route, by pool.
     fn shares(&self, route: &str) -> Vec<Share>;
+    /// What the guard of a route says; `None` without one.
+    fn guard(&self, route: &str) -> Option<GuardView>;
     /// All metrics as Prometheus text.
     fn metrics(&self) -> String;
     /// Counts what happened.

@@ -1,4 +1,4 @@
-//! News for whoever listens: changes, refused files, states of targets.
+//! News for whoever listens: changes, refused files, states of targets, trips of the guard.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::journal::Entry;
 /// One piece of news.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
-    /// `change`, `config_refused` or `target`.
+    /// `change`, `config_refused`, `guard_trip` or `target`.
     pub event: &'static str,
     /// The revision, of a change.
     pub revision: Option<u64>,
@@ -42,6 +42,15 @@ impl Notice {
             event: "config_refused",
             revision: None,
             data: json!({ "actor": actor, "problems": problems }),
+        }
+    }
+
+    /// There was enough evidence of harm by a canary of `route`; what was done is a change of its own.
+    pub fn guard_trip(route: &str, why: &str, done: &str) -> Self {
+        Self {
+            event: "guard_trip",
+            revision: None,
+            data: json!({ "route": route, "why": why, "done": done }),
         }
     }
 

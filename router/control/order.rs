@@ -14,7 +14,7 @@ use crate::journal::{Kind, Undurable};
 pub struct Order {
     /// What.
     pub action: Action,
-    /// Who: `token:NAME`, `local` or `file`.
+    /// Who: `token:NAME`, `local`, `file` or `guard`.
     pub actor: String,
     /// Why.
     pub reason: Option<String>,
@@ -44,6 +44,11 @@ pub enum Action {
         pool: String,
         /// Whether marks and `max_step` prevent it.
         bounds: Bounds,
+    },
+    /// Let no canary rise any more.
+    Freeze {
+        /// The route.
+        route: String,
     },
     /// Add targets to a pool.
     Register {
@@ -94,6 +99,7 @@ impl Action {
         match self {
             Self::Deregister { .. } => Kind::Deregister,
             Self::Drain { .. } => Kind::Drain,
+            Self::Freeze { .. } => Kind::Freeze,
             Self::Register { .. } => Kind::Register,
             Self::Reload => Kind::Reload,
             Self::Reshuffle { .. } => Kind::Reshuffle,
@@ -108,6 +114,7 @@ impl Action {
     pub(super) fn route(&self) -> Option<&str> {
         match self {
             Self::Drain { route, .. }
+            | Self::Freeze { route }
             | Self::Reshuffle { route, .. }
             | Self::Resume { route }
             | Self::Weights { route, .. } => Some(route),

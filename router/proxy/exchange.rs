@@ -16,6 +16,7 @@ use crate::pool::Lease;
 use crate::publish::Hold;
 use crate::record::{Cause, Head, Record, Recorder, Text, Upstream};
 use crate::request_id::Names;
+use crate::witness::Observation;
 
 /// One request while it is served.
 pub struct Exchange {
@@ -150,6 +151,7 @@ impl Exchange {
                 .map_or_else(Vec::new, Journey::take_retries),
         };
         self.recorder.finish(&record, self.hold.snapshot());
+        testify(&self.hold, &record);
     }
 
     /// Whether the target switched protocols, so that what passes is no answer any more.
@@ -170,6 +172,19 @@ impl Exchange {
     pub(super) fn response_timeout(&self) -> Option<Duration> {
         let pool = self.journey.as_ref()?.serving();
         Some(self.hold.snapshot().pool(pool).settings.response_timeout.0)
+    }
+}
+
+/// Lets the guard of the route see the request, when there is one.
+fn testify(hold: &Hold, record: &Record) {
+    let route = record.decision.and_then(|decision| decision.route);
+    let guarded =
+        route.and_then(|id| Some((hold.witness(id)?, hold.snapshot().route(id).forward()?)));
+    let Some((witness, forward)) = guarded else {
+        return;
+    };
+    if let Some(seen) = Observation::of(record, forward.stable) {
+        witness.observe(&seen);
     }
 }
 

@@ -19,10 +19,12 @@ use tokio::sync::broadcast;
 
 use crate::cap::Caps;
 use crate::control::{
-    Control, DiscoveryView, Health, House, Invalid, Notice, Observation, Share, TargetView,
+    Control, DiscoveryView, GuardView, Health, House, Invalid, Notice, Observation, Share,
+    TargetView,
 };
 use crate::discovery::{Discovery, Report};
 use crate::evict::Evictions;
+use crate::guard::Guards;
 use crate::plane::Shared;
 use crate::pool::{Pools, TargetChange, TargetState, TargetStatus};
 use crate::source::{self, Watched};
@@ -111,35 +113,14 @@ impl Loaded {
 
 /// What control asks and tells.
 pub(super) struct Home {
-    watched: Arc<Watched>,
-    secret: Secret,
-    pools: Arc<Pools>,
-    caps: Arc<Caps>,
-    evictions: Arc<Evictions>,
-    discovery: Discovery,
-    shared: Shared,
-}
-
-impl Home {
-    pub(super) fn new(
-        watched: Arc<Watched>,
-        secret: Secret,
-        pools: Arc<Pools>,
-        caps: Arc<Caps>,
-        evictions: Arc<Evictions>,
-        discovery: Discovery,
-        shared: Shared,
-    ) -> Self {
-        Self {
-            watched,
-            secret,
-            pools,
-            caps,
-            evictions,
-            discovery,
-            shared,
-        }
-    }
+    pub(super) watched: Arc<Watched>,
+    pub(super) secret: Secret,
+    pub(super) pools: Arc<Pools>,
+    pub(super) caps: Arc<Caps>,
+    pub(super) guards: Arc<Guards>,
+    pub(super) evictions: Arc<Evictions>,
+    pub(super) discovery: Discovery,
+    pub(super) shared: Shared,
 }
 
 impl House for Home {
@@ -174,6 +155,7 @@ impl House for Home {
     fn applied(&self, structure: &Structure) -> Vec<String> {
         self.pools.align(structure);
         self.caps.align(structure);
+        self.guards.witnesses.align(structure);
         let mut notes = self.discovery.align(structure);
         notes.extend(self.shared.tls.align(&structure.listeners));
         if let Err(error) = self.shared.recorder.reconfigure(structure) {
@@ -222,6 +204,10 @@ impl House for Home {
             requests: share.requests,
         });
         achieved.collect()
+    }
+
+    fn guard(&self, route: &str) -> Option<GuardView> {
+        self.guards.view(route)
     }
 
     fn metrics(&self) -> String {

@@ -11,6 +11,7 @@ use crate::cap::Caps;
 use crate::control::Setup;
 use crate::discovery::Discovery;
 use crate::evict::Evictions;
+use crate::guard::Guards;
 use crate::handover::Heir;
 use crate::metrics::Metrics;
 use crate::plane::Shared;
@@ -30,6 +31,7 @@ pub(super) struct Parts {
     pub(super) shared: Shared,
     pub(super) pools: Arc<Pools>,
     pub(super) evictions: Arc<Evictions>,
+    pub(super) guards: Arc<Guards>,
     pub(super) setup: Setup,
 }
 
@@ -48,6 +50,8 @@ impl Parts {
         let discovery = discovery(structure, &pools).await;
         let caps = Arc::new(Caps::default());
         caps.align(structure);
+        let guards = Arc::new(Guards::default());
+        guards.witnesses.align(structure);
         let metrics = Arc::new(Metrics::new());
         metrics.watch(Arc::clone(&pools));
         metrics.published(&snapshot);
@@ -61,6 +65,7 @@ impl Parts {
             snapshot,
             Arc::clone(&pools),
             Arc::clone(&caps),
+            Arc::clone(&guards.witnesses),
         ));
         let shared = Shared {
             publisher: Arc::clone(&publisher),
@@ -68,15 +73,16 @@ impl Parts {
             metrics,
             tls: Arc::clone(&file.terminators),
         };
-        let house = Home::new(
-            Arc::clone(&file.watched),
+        let house = Home {
+            watched: Arc::clone(&file.watched),
             secret,
-            Arc::clone(&pools),
+            pools: Arc::clone(&pools),
             caps,
-            Arc::clone(&evictions),
+            guards: Arc::clone(&guards),
+            evictions: Arc::clone(&evictions),
             discovery,
-            shared.clone(),
-        );
+            shared: shared.clone(),
+        };
         let setup = Setup {
             beginning,
             publisher,
@@ -87,6 +93,7 @@ impl Parts {
             shared,
             pools,
             evictions,
+            guards,
             setup,
         })
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Headers, Redirect, Respond, Rewrite, indexed};
+use super::{Guard, Headers, Redirect, Respond, Rewrite, indexed};
 use crate::units::{Cidr, Duration};
 
 /// A match and what to do with the requests it takes.
@@ -47,6 +47,9 @@ pub struct Route {
     /// Bounds of what each canary gets; what is over goes to `stable`, with reason `cap`.
     #[serde(default)]
     pub cap: Cap,
+    /// Takes the canaries back when there is evidence that they do harm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard: Option<Guard>,
     /// Another address for targets.
     #[serde(default)]
     pub rewrite: Option<Rewrite>,

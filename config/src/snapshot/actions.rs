@@ -73,6 +73,7 @@ fn only_of_pools(route: &model::Route, action: &str, path: &Trail<'_>, faults: &
         ("sticky", route.sticky != Sticky::default()),
         ("flags", !route.flags.is_empty()),
         ("cap", route.cap != Cap::default()),
+        ("guard", route.guard.is_some()),
         ("rewrite", route.rewrite.is_some()),
     ] {
         if given {

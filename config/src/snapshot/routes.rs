@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::HeaderName;
 
 use super::names::{self, Faults, Names};
-use super::{Route, actions, conditions, flags, pins, rules, structure};
+use super::{Route, actions, conditions, flags, guards, pins, rules, structure};
 use crate::action::{Action, Forward};
 use crate::decide::Key;
 use crate::fields::Headers;
@@ -111,6 +111,7 @@ impl<'a> Scope<'a> {
         let (stable, initial) = (stable?, initial?);
         check_fallback(&fallback, &initial, &path.key("fallback"), faults);
         check_cap(written.cap, &initial, &path.key("cap"), faults);
+        guards::check(written, &initial, stable, &path.key("guard"), faults);
         Some(Forward {
             cohort,
             stable,

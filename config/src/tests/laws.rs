@@ -7,11 +7,11 @@ use proptest::prelude::*;
 use super::{loaded, read};
 use crate::digest::digest;
 use crate::model::{
-    AccessLog, Balance, BodyMatch, Cap, Config, CookieNames, Cookies, Ejection, Expire, Failover,
-    Fields, Flag, Headers, HealthCheck, HealthProtocol, LogFormat, Match, OnFull, Pattern, Pool,
-    PoolTls, Port, QueryCondition, QueryValue, Redirect, Replacement, Respond, RetryBudget,
-    Rewrite, Rotate, Route, SameSite, Sticky, StickyMode, SuccessRate, Target, Values, When,
-    indexed,
+    AccessLog, Balance, BodyMatch, Cap, Config, CookieNames, Cookies, Ejection, ErrorBound, Expire,
+    Failover, Fields, Flag, Guard, Headers, HealthCheck, HealthProtocol, LogFormat, Match, OnFull,
+    OnTrip, Pattern, Pool, PoolTls, Port, QueryCondition, QueryValue, Redirect, Replacement,
+    Respond, RetryBudget, Rewrite, Rotate, Route, SameSite, Sticky, StickyMode, SuccessRate,
+    Target, Values, When, indexed,
 };
 use crate::units::{Duration, Size, Term};
 
@@ -281,7 +281,8 @@ prop_compose! {
         let weights = indexed::Map(weights.into_iter().collect());
         let (stable, redirect, respond) = action;
         let (rewrite, headers) = rules;
-        Route { name, matches, stable, redirect, respond, rewrite, headers, weights, cohort: "c".into(), failover: Failover::None, max_step, fallback, sticky, flags, cap }
+        let guard = (max_age % 2 == 0).then(|| Guard { on_trip: OnTrip::Freeze, alpha: 0.01, errors: ErrorBound { ratio: 1.0 + max_step, margin: 0.5 }, ..Guard::default() });
+        Route { name, matches, stable, redirect, respond, rewrite, headers, weights, cohort: "c".into(), failover: Failover::None, max_step, fallback, sticky, flags, cap, guard }
     }
 }
 

@@ -15,6 +15,7 @@ const NO_PROGRAM: Program = Program {
     explain: |_, _| Err(nothing()),
     state_dir: |_| Err(nothing()),
     verify: |_| Err(Vec::new()),
+    replay: |_, _| Err(String::new()),
 };
 
 fn nothing() -> Invalid {

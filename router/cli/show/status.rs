@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::answers::{Cap, Discovery, Pool, Route, Status, share_of};
+use super::super::answers::{Cap, Discovery, Guard, Metric, Pool, Route, Status, share_of};
 use super::super::execute::Surroundings;
 use super::super::offline::{command, pretty};
 use super::super::table::{Table, cut};
@@ -109,6 +109,9 @@ fn one(route: &Route, pools: &[Pool], surroundings: &Surroundings) -> String {
     if let Some(cap) = &route.cap {
         text.push_str(&format!("{}\n", capped(cap)));
     }
+    if let Some(guard) = &route.guard {
+        text.push_str(&format!("{}\n", guarded(guard, surroundings)));
+    }
     let weighted = pools.iter();
     let weighted = weighted.filter(|pool| route.weights.get(&pool.name).is_some());
     text.extend(weighted.map(|pool| out(pool, surroundings)));
@@ -162,6 +165,42 @@ fn capped(cap: &Cap) -> String {
         "  cap {}{}",
         bounds.join(", "),
         canaries.collect::<String>()
+    )
+}
+
+/// What the guard says, and the metric with the most evidence of harm.
+fn guarded(guard: &Guard, surroundings: &Surroundings) -> String {
+    let word = clean(&guard.state.replace('_', " "));
+    let color = match guard.state.as_str() {
+        "ok" => GREEN,
+        "tripped" => RED,
+        _ => YELLOW,
+    };
+    let part = |metric: &Metric| metric.log_evidence / metric.threshold;
+    let most = guard
+        .metrics
+        .iter()
+        .max_by(|a, b| part(a).total_cmp(&part(b)));
+    let most = most.map(|metric| {
+        format!(
+            "; most evidence in {}: {:.1}, {:.1} is enough",
+            clean(&metric.metric),
+            metric.log_evidence,
+            metric.threshold
+        )
+    });
+    let cold = (!guard.warm).then(|| {
+        format!(
+            "; knows {} min of stable, 180 are needed",
+            guard.stable_minutes
+        )
+    });
+    format!(
+        "  guard {}: {}{}{}",
+        paint(&word, color, surroundings),
+        clean(&guard.reason),
+        most.unwrap_or_default(),
+        cold.unwrap_or_default(),
     )
 }
 

@@ -1,0 +1,225 @@
+//! Evidence on disk: every window that was bet on, with all that went into it, one JSON object a line.
+//!
+//! It is what a restart goes on from, and what `kanaria guard replay` makes again. A file begins with the whole evidence;
+//! when it has become long the next one does. Nothing waits for a disk: a line that finds no place is left out, and a
+//! window that is not there is a window without a bet.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, SyncSender, TrySendError};
+
+use canary::guard::{Evidence, Metric, Taken};
+use serde::{Deserialize, Serialize};
+
+/// From this length on the next evidence begins a new file.
+const LENGTH: u64 = 16 << 20;
+/// Files of a route, the one in use with them.
+const FILES: usize = 4;
+/// Lines that wait for a slow disk.
+const WAITING: usize = 4096;
+
+/// A line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Line {
+    /// All evidence, after the window of this number.
+    State {
+        /// Windows since 1970.
+        window: u64,
+        /// The evidence.
+        evidence: Box<Evidence>,
+    },
+    /// A window, as it was taken in.
+    Window {
+        /// Windows since 1970.
+        window: u64,
+        /// By metric.
+        taken: Vec<(Metric, Taken)>,
+    },
+    /// The canary was to be taken back.
+    Trip {
+        /// Windows since 1970.
+        window: u64,
+        /// Why.
+        why: String,
+    },
+}
+
+/// The file in use of `route`.
+pub(super) fn path(folder: &Path, route: &str) -> PathBuf {
+    folder.join(format!("{route}.jsonl"))
+}
+
+/// The files of `route` that are there, the oldest first.
+pub(super) fn paths(folder: &Path, route: &str) -> Vec<PathBuf> {
+    let old = (1..FILES)
+        .rev()
+        .map(|age| folder.join(format!("{route}.{age}.jsonl")));
+    let all = old.chain([path(folder, route)]);
+    all.filter(|path| path.is_file()).collect()
+}
+
+/// The lines of a file; one that a crash left unfinished is passed over.
+pub(super) fn lines(path: &Path) -> io::Result<Vec<Line>> {
+    let text = fs::read_to_string(path)?;
+    let lines = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    Ok(lines.collect())
+}
+
+/// The evidence that `route` goes on from: the last that was written whole, and every window after it.
+pub(super) fn restore(folder: &Path, route: &str) -> Option<Evidence> {
+    let lines = lines(&path(folder, route)).ok()?;
+    let begin = lines
+        .iter()
+        .rposition(|line| matches!(line, Line::State { .. }))?;
+    let mut lines = lines.into_iter().skip(begin);
+    let Some(Line::State {
+        window: mut last,
+        mut evidence,
+    }) = lines.next()
+    else {
+        return None;
+    };
+    for line in lines {
+        if let Line::Window { window, taken } = line
+            && window > last
+        {
+            last = window;
+            for (metric, taken) in taken {
+                evidence.take(metric, taken.window);
+            }
+        }
+    }
+    Some(*evidence)
+}
+
+/// The way to the thread that writes.
+#[derive(Clone, Debug)]
+pub(super) struct Ledger(SyncSender<(String, Line)>);
+
+impl Ledger {
+    /// Starts the thread, which writes below `folder` and ends with the last ledger.
+    pub(super) fn start(folder: PathBuf) -> io::Result<Self> {
+        let (sender, receiver) = mpsc::sync_channel::<(String, Line)>(WAITING);
+        std::thread::Builder::new()
+            .name("kanaria-guard".into())
+            .spawn(move || {
+                let mut is_well = true;
+                for (route, line) in receiver {
+                    let written = append(&folder, &route, &line);
+                    if let (true, Err(error)) = (is_well, &written) {
+                        tracing::error!(
+                            "evidence of the guard cannot be written to `{}`: {error}",
+                            folder.display()
+                        );
+                    }
+                    is_well = written.is_ok();
+                }
+            })?;
+        Ok(Self(sender))
+    }
+
+    /// Writes `line` of `route` down, or leaves it out when the disk is too slow.
+    pub(super) fn write(&self, route: &str, line: Line) {
+        if let Err(TrySendError::Full(_)) = self.0.try_send((route.to_owned(), line)) {
+            tracing::warn!(
+                route,
+                "evidence of the guard is left out: the disk is too slow"
+            );
+        }
+    }
+}
+
+fn append(folder: &Path, route: &str, line: &Line) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let path = path(folder, route);
+    let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
+    if matches!(line, Line::State { .. }) && file.metadata()?.len() >= LENGTH {
+        turn(folder, route)?;
+        file = File::create(&path)?;
+    }
+    let mut text = serde_json::to_vec(line)?;
+    text.push(b'\n');
+    file.write_all(&text)
+}
+
+fn turn(folder: &Path, route: &str) -> io::Result<()> {
+    for age in (1..FILES - 1).rev() {
+        let name = |age: usize| folder.join(format!("{route}.{age}.jsonl"));
+        if name(age).is_file() {
+            fs::rename(name(age), name(age + 1))?;
+        }
+    }
+    fs::rename(path(folder, route), folder.join(format!("{route}.1.jsonl")))
+}
+
+#[cfg(test)]
+mod tests {
+    use canary::guard::{Guard, Observed, Units};
+
+    use super::*;
+    use crate::guard::watch::tests::rules;
+
+    fn observed(k: u64) -> Observed {
+        let units = |from: u16, n: u16| (from..from + n).collect::<Units>();
+        Observed {
+            start_ms: k * 5_000,
+            active: [
+                units(k as u16 * 50, 50),
+                units(30_000 + k as u16 * 100, 100),
+            ],
+            errors: [units(k as u16 * 50, 2), Units::default()],
+            ..Observed::default()
+        }
+    }
+
+    #[test]
+    fn a_restart_goes_on_from_the_last_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut guard = Guard::new(Evidence::new(rules()));
+        for k in 0..20 {
+            if k % 8 == 0 {
+                let line = Line::State {
+                    window: k,
+                    evidence: Box::new(guard.evidence().clone()),
+                };
+                append(folder.path(), "web", &line).unwrap();
+            }
+            let taken = guard
+                .close(&observed(k + 1), canary::guard::Armed::Yes)
+                .taken;
+            let line = Line::Window {
+                window: k + 1,
+                taken,
+            };
+            append(folder.path(), "web", &line).unwrap();
+        }
+        let mut file = OpenOptions::new()
+            .append(true)
+            .open(path(folder.path(), "web"))
+            .unwrap();
+        file.write_all(b"{\"window\":{\"win").unwrap();
+        let restored = restore(folder.path(), "web").unwrap();
+        assert!(guard.evidence().max_log_e() > 1.0);
+        assert!((restored.max_log_e() - guard.evidence().max_log_e()).abs() < 1e-9);
+        assert_eq!(restore(folder.path(), "other"), None);
+    }
+
+    #[test]
+    fn old_files_are_kept_up_to_a_number() {
+        let folder = tempfile::tempdir().unwrap();
+        for n in 0..6 {
+            fs::write(path(folder.path(), "web"), n.to_string()).unwrap();
+            turn(folder.path(), "web").unwrap();
+        }
+        fs::write(path(folder.path(), "web"), "6").unwrap();
+        let texts: Vec<_> = paths(folder.path(), "web")
+            .iter()
+            .map(|path| fs::read_to_string(path).unwrap())
+            .collect();
+        assert_eq!(texts, ["3", "4", "5", "6"]);
+    }
+}

@@ -1,0 +1,85 @@
+//! What a guard says to whoever looks.
+
+use canary::guard::{GateTerms, Metric, Standing};
+
+use super::watch::Watch;
+use crate::control::{GateView, GuardView, MetricView, Sides};
+
+/// Minutes of stable that a temper needs before its evidence can be trusted in a restless pool.
+pub(super) const WARM_MIN: u32 = 180;
+
+/// What the guard of a route says now; `why` is why it tripped.
+pub(super) fn of(watch: &Watch, why: Option<&str>) -> GuardView {
+    let guard = watch.guard();
+    let evidence = guard.evidence();
+    let state = state(watch);
+    let (failed_c, failed_b) = guard.failed();
+    GuardView {
+        state,
+        reason: why.map_or_else(|| reason(watch, state), str::to_owned),
+        attempt: evidence.attempt,
+        rules_wait: watch.rules_wait(),
+        stable_minutes: evidence.temper(Metric::Errors).minutes(),
+        warm: evidence.temper(Metric::Errors).minutes() >= WARM_MIN,
+        users: guard.units_c(),
+        out_of_count: Sides {
+            canary: failed_c as u64,
+            stable: failed_b as u64,
+        },
+        gate: GateView {
+            log_evidence: evidence.gate().log_e(),
+            threshold: GateTerms::default().threshold(),
+            open: evidence.gate().is_open(),
+            users: evidence.gate_units(),
+        },
+        metrics: Metric::ALL.map(|metric| metric_view(watch, metric)).into(),
+    }
+}
+
+fn state(watch: &Watch) -> &'static str {
+    if watch.guard().has_tripped() {
+        return "tripped";
+    }
+    match watch.guard().standing() {
+        Standing::Comparing => "ok",
+        Standing::Frozen => "baseline_unhealthy",
+        Standing::NoData => "no_data",
+    }
+}
+
+fn reason(watch: &Watch, state: &str) -> String {
+    let share = watch.situation().share;
+    match state {
+        "tripped" => "there was enough evidence of harm".into(),
+        "baseline_unhealthy" => {
+            "baseline unhealthy, comparison paused: a fifth of stable's users fail".into()
+        }
+        "no_data" if share <= 0.0 => "no data: no canary has a weight".into(),
+        "no_data" => "no data: too few users of the canary or of stable in the last minute".into(),
+        _ => "no evidence of harm".into(),
+    }
+}
+
+fn metric_view(watch: &Watch, metric: Metric) -> MetricView {
+    let guard = watch.guard();
+    let evidence = guard.evidence();
+    let (process, minute) = (evidence.process(metric), guard.minute(metric));
+    MetricView {
+        metric: metric.as_str(),
+        log_evidence: process.log_e(),
+        threshold: evidence.rules.terms(metric).threshold(),
+        p_value: (-process.max_log_e()).exp(),
+        decisive_group: process.decisive_group(),
+        temper: evidence
+            .temper(metric)
+            .factor(minute.n_c / 12, minute.n_b / 12),
+        users: Sides {
+            canary: minute.n_c.into(),
+            stable: minute.n_b.into(),
+        },
+        bad: Sides {
+            canary: minute.k_c.into(),
+            stable: minute.k_b.into(),
+        },
+    }
+}

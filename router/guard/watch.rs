@@ -1,0 +1,275 @@
+//! The guard of one route between two looks: what is in force, and what it makes of what was seen.
+
+use std::sync::Arc;
+
+use canary::guard::{
+    Armed, Bound, Evidence, Guard, HardTerms, Observed, Rules, Slack, Trip, Verdict, drip,
+};
+use config::live::{Latch, Live, Share, Weights};
+use config::model;
+
+use crate::witness::Witness;
+
+/// How long an attempt is thought to take when no ramp says so.
+const PLANNED_S: f64 = 30.0 * 86_400.0;
+/// Clients of the canary that must have failed before the hard limit is reached.
+const HARD_UNITS: usize = 5;
+/// The part of stable's requests from which on both are thought to fail for the same reason.
+const HARD_STABLE: f64 = 0.10;
+
+/// What is in force for a route.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Situation {
+    /// The part of all canaries together, 0 to 1.
+    pub(super) share: f64,
+    pub(super) latch: Latch,
+    /// By its health checks.
+    pub(super) stable_is_well: bool,
+    pub(super) rules: Rules,
+    pub(super) hard: HardTerms,
+}
+
+impl Situation {
+    /// Of `route`; `None` when it has no guard or no live state.
+    pub(super) fn of(route: &model::Route, live: &Live, stable_is_well: bool) -> Option<Self> {
+        let guard = route.guard.as_ref()?;
+        let live = live.routes.get(&route.name)?;
+        Some(Self {
+            share: share(&live.weights, route.stable_pool()),
+            latch: live.state,
+            stable_is_well,
+            rules: rules(guard),
+            hard: hard(&guard.hard_limit),
+        })
+    }
+
+    fn armed(&self) -> Armed {
+        if self.share > 0.0 && self.latch != Latch::RolledBack {
+            Armed::Yes
+        } else {
+            Armed::No
+        }
+    }
+}
+
+fn share(weights: &Weights, stable: &str) -> f64 {
+    let canaries = weights.keys().filter(|pool| *pool != stable);
+    canaries.map(|pool| Share::of(weights, pool).ratio()).sum()
+}
+
+fn rules(guard: &model::Guard) -> Rules {
+    Rules {
+        alpha: guard.alpha,
+        errors: Bound {
+            ratio: guard.errors.ratio,
+            margin: guard.errors.margin,
+        },
+        client_errors: Bound {
+            ratio: guard.client_errors.ratio,
+            margin: guard.client_errors.margin,
+        },
+        latency: Slack {
+            relative: guard.latency.relative,
+            absolute_ms: guard.latency.absolute.0.as_secs_f64() * 1000.0,
+        },
+        drip: drip(PLANNED_S),
+    }
+}
+
+fn hard(limit: &model::HardLimit) -> HardTerms {
+    HardTerms {
+        seconds: limit.window.0.as_secs() as usize,
+        requests: limit.requests.into(),
+        error_ratio: limit.error_ratio,
+        bad_units: HARD_UNITS,
+        stable_error_ratio: HARD_STABLE,
+    }
+}
+
+/// The guard of one route.
+#[derive(Debug)]
+pub(super) struct Watch {
+    witness: Arc<Witness>,
+    guard: Guard,
+    window: Observed,
+    situation: Situation,
+    minute: Option<u64>,
+}
+
+impl Watch {
+    /// A guard with the `evidence` of before, if there is any.
+    pub(super) fn new(
+        witness: Arc<Witness>,
+        evidence: Option<Evidence>,
+        situation: Situation,
+    ) -> Self {
+        let evidence = evidence.unwrap_or_else(|| Evidence::new(situation.rules));
+        Self {
+            witness,
+            guard: Guard::new(evidence),
+            window: Observed::default(),
+            situation,
+            minute: None,
+        }
+    }
+
+    /// What is in force now; whether evidence begins anew with it, of an attempt or of a step.
+    pub(super) fn follow(&mut self, situation: Situation) -> bool {
+        let before = std::mem::replace(&mut self.situation, situation);
+        let is_lifted = before.latch.holds() && !situation.latch.holds();
+        if is_lifted && (before.latch == Latch::RolledBack || self.guard.has_tripped()) {
+            self.guard.begin(situation.rules);
+            return true;
+        }
+        let is_raised = situation.share > before.share;
+        if is_raised {
+            self.guard.stepped();
+        }
+        is_raised
+    }
+
+    /// A second is over.
+    pub(super) fn second(&mut self) -> Option<Trip> {
+        let second = self.witness.second(&mut self.window);
+        let Situation {
+            hard,
+            stable_is_well,
+            ..
+        } = self.situation;
+        self.guard
+            .second(&hard, second, self.situation.armed(), stable_is_well)
+    }
+
+    /// The window that began at `start_ms` is over.
+    pub(super) fn close(&mut self, start_ms: u64) -> Verdict {
+        self.witness.close(&mut self.window);
+        let minute = start_ms / 60_000;
+        if self.minute.replace(minute) != Some(minute) {
+            self.witness.minute();
+        }
+        let mut window = std::mem::take(&mut self.window);
+        window.start_ms = start_ms;
+        let verdict = self.guard.close(&window, self.situation.armed());
+        self.witness.set_slow(self.guard.slow());
+        verdict
+    }
+
+    pub(super) const fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    pub(super) const fn situation(&self) -> &Situation {
+        &self.situation
+    }
+
+    /// Whether the rules of the file are not those of this attempt.
+    pub(super) fn rules_wait(&self) -> bool {
+        self.guard.evidence().rules != self.situation.rules
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::witness::{Observation, Outcome, Side};
+
+    fn route() -> model::Route {
+        serde_json::from_value(json!({
+            "name": "web", "stable": "ec2", "weights": { "ec2": 90, "ecs": 10 }, "guard": {},
+        }))
+        .unwrap()
+    }
+
+    pub(in crate::guard) fn rules() -> Rules {
+        super::rules(&model::Guard::default())
+    }
+
+    fn situation(share: f64, latch: Latch) -> Situation {
+        let guard = model::Guard::default();
+        Situation {
+            share,
+            latch,
+            stable_is_well: true,
+            rules: rules(),
+            hard: hard(&guard.hard_limit),
+        }
+    }
+
+    fn watch(share: f64) -> Watch {
+        Watch::new(Arc::default(), None, situation(share, Latch::Normal))
+    }
+
+    fn fail(watch: &Watch, n: u16) {
+        for unit in 0..n {
+            watch.witness.observe(&Observation {
+                side: Side::Canary,
+                unit,
+                outcome: Outcome::Failed,
+                time_us: None,
+            });
+        }
+    }
+
+    #[test]
+    fn a_route_without_a_guard_has_no_situation() {
+        let mut route = route();
+        assert_eq!(Situation::of(&route, &Live::default(), true), None);
+        route.guard = None;
+        assert_eq!(Situation::of(&route, &Live::default(), true), None);
+    }
+
+    #[test]
+    fn a_dead_canary_is_taken_back_by_the_hard_limit_within_a_second() {
+        let mut watch = watch(0.1);
+        fail(&watch, 30);
+        assert!(matches!(watch.second(), Some(Trip::HardLimit { .. })));
+        fail(&watch, 30);
+        assert_eq!(watch.second(), None, "once an attempt");
+    }
+
+    #[test]
+    fn a_canary_without_a_weight_or_rolled_back_trips_nothing() {
+        for situation in [
+            situation(0.0, Latch::Normal),
+            situation(0.1, Latch::RolledBack),
+        ] {
+            let mut watch = watch(0.1);
+            watch.follow(situation);
+            fail(&watch, 30);
+            assert_eq!(watch.second(), None);
+        }
+    }
+
+    #[test]
+    fn a_lifted_mark_begins_another_attempt_and_a_raise_another_step() {
+        let mut watch = watch(0.1);
+        assert!(!watch.follow(situation(0.1, Latch::Normal)));
+        assert!(watch.follow(situation(0.2, Latch::Normal)), "raised");
+        assert!(!watch.follow(situation(0.0, Latch::RolledBack)));
+        assert_eq!(watch.guard().evidence().attempt, 1);
+        assert!(watch.follow(situation(0.0, Latch::Normal)), "lifted");
+        assert_eq!(watch.guard().evidence().attempt, 2);
+        // A freeze by hand ends no attempt.
+        watch.follow(situation(0.1, Latch::Frozen));
+        watch.follow(situation(0.1, Latch::Normal));
+        assert_eq!(watch.guard().evidence().attempt, 2);
+    }
+
+    #[test]
+    fn other_rules_wait_for_the_next_attempt() {
+        let mut watch = watch(0.1);
+        let mut other = situation(0.1, Latch::Normal);
+        other.rules.alpha = 0.01;
+        watch.follow(other);
+        assert!(watch.rules_wait());
+        assert_eq!(watch.guard().evidence().rules.alpha, 0.001);
+        watch.follow(Situation {
+            latch: Latch::RolledBack,
+            ..other
+        });
+        watch.follow(other);
+        assert!(!watch.rules_wait());
+    }
+}

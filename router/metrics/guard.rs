@@ -1,0 +1,74 @@
+//! Series of the guards.
+
+use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec};
+
+use super::own::Own;
+
+pub(super) struct Guards {
+    evidence: GaugeVec,
+    state: IntGaugeVec,
+    trips: IntCounterVec,
+}
+
+/// What the guard of a route says.
+#[derive(Clone, Debug)]
+pub struct Guarded<'a> {
+    /// The route.
+    pub route: &'a str,
+    /// The word for its state.
+    pub state: &'static str,
+    /// Evidence of harm by metric.
+    pub evidence: Vec<(&'static str, f64)>,
+}
+
+impl Guards {
+    pub(super) fn new(own: &Own<'_>) -> Self {
+        Self {
+            evidence: own.ratios(
+                "kanaria_guard_log_evidence",
+                "Evidence of harm by a route's canaries, in nats.",
+                &["route", "metric"],
+            ),
+            state: own.gauges(
+                "kanaria_guard_state",
+                "What a route's guard can say: 0 no data, 1 ok, 2 baseline unhealthy, 3 tripped.",
+                &["route"],
+            ),
+            trips: own.counters(
+                "kanaria_guard_trips_total",
+                "Times that there was enough evidence of harm by a route's canaries.",
+                &["route", "metric"],
+            ),
+        }
+    }
+
+    pub(super) fn set<'a>(&self, guarded: impl Iterator<Item = Guarded<'a>>) {
+        self.evidence.reset();
+        self.state.reset();
+        for Guarded {
+            route,
+            state,
+            evidence,
+        } in guarded
+        {
+            self.state.with_label_values(&[route]).set(number(state));
+            for (metric, log_evidence) in evidence {
+                let gauge = self.evidence.with_label_values(&[route, metric]);
+                gauge.set(log_evidence);
+            }
+        }
+    }
+
+    pub(super) fn tripped(&self, route: &str, metric: &str) {
+        self.trips.with_label_values(&[route, metric]).inc();
+    }
+}
+
+fn number(state: &str) -> i64 {
+    match state {
+        "ok" => 1,
+        "baseline_unhealthy" => 2,
+        "tripped" => 3,
+        _ => 0,
+    }
+}
