@@ -3,6 +3,9 @@
 //! The cases are in `conformance/requests.txt`, whose first lines say how they are written. Whatever is served reaches the
 //! target in one way to read it, or over a connection that nothing else uses.
 
+mod mass;
+mod readers;
+
 use std::fmt::Write as _;
 
 use serde_json::json;
