@@ -52,8 +52,8 @@ impl Default for Ledger {
 }
 
 impl Ledger {
-    /// `bytes` came from the client at `now`.
-    pub(super) fn read(&mut self, bytes: &[u8], now: Instant) {
+    /// `bytes` came from the client; `now` is asked for when a head begins in them.
+    pub(super) fn read(&mut self, bytes: &[u8], now: impl Fn() -> Instant) {
         let Self {
             read,
             last,
@@ -64,7 +64,7 @@ impl Ledger {
         } = self;
         read.follow(bytes, |event| match event {
             Event::Begun(frame) if frame.kind == HEADERS => {
-                head_since.get_or_insert(now);
+                head_since.get_or_insert_with(&now);
                 // A smaller number is a stream's trailers, or an error that ends the connection.
                 if frame.stream > *last && frame.stream <= *promised {
                     *last = frame.stream;
@@ -79,37 +79,37 @@ impl Ledger {
 
     /// `bytes` went to the client.
     pub(super) fn wrote(&mut self, bytes: &[u8]) {
-        let mut ends = Vec::new();
-        let promised = &mut self.promised;
-        self.written.follow(bytes, |event| match event {
-            Event::Whole(frame) => match frame.kind {
-                RST_STREAM if frame.code() == REFUSED_STREAM => {
-                    ends.push((frame.stream, Cause::TooManyStreams));
-                }
-                RST_STREAM => ends.push((frame.stream, Cause::BadRequest)),
+        let Self {
+            written,
+            promised,
+            begun,
+            refused,
+            end,
+            ..
+        } = self;
+        written.follow(bytes, |event| {
+            let Event::Whole(frame) = event else { return };
+            let cause = match frame.kind {
+                RST_STREAM if frame.code() == REFUSED_STREAM => Cause::TooManyStreams,
+                RST_STREAM => Cause::BadRequest,
                 // The one answer that `h2` gives by itself.
-                HEADERS => ends.push((frame.stream, Cause::HeaderTooLarge)),
-                GOAWAY if frame.code() == 0 => *promised = frame.last_stream(),
-                GOAWAY => ends.push((0, Cause::BadRequest)),
-                _ => {}
-            },
-            Event::Begun(_) => {}
-        });
-        for (stream, cause) in ends {
-            if stream == 0 {
-                self.end = cause;
-            } else if self.forget(stream) {
-                self.refused.push_back((stream, cause));
+                HEADERS => Cause::HeaderTooLarge,
+                GOAWAY if frame.code() == 0 => {
+                    *promised = frame.last_stream();
+                    return begun.retain(|begun| begun <= promised);
+                }
+                GOAWAY => return *end = Cause::BadRequest,
+                _ => return,
+            };
+            if forget(begun, frame.stream) {
+                refused.push_back((frame.stream, cause));
             }
-        }
-        if self.promised != u32::MAX {
-            self.begun.retain(|begun| *begun <= self.promised);
-        }
+        });
     }
 
     /// `stream` has become a request.
     pub(super) fn accepted(&mut self, stream: u32) {
-        self.forget(stream);
+        forget(&mut self.begun, stream);
         self.refused.retain(|(refused, _)| *refused != stream);
     }
 
@@ -137,11 +137,12 @@ impl Ledger {
         left.extend(self.begun.drain(..).map(|_| self.end));
         left
     }
+}
 
-    fn forget(&mut self, stream: u32) -> bool {
-        let position = self.begun.iter().position(|begun| *begun == stream);
-        position.is_some_and(|position| self.begun.remove(position).is_some())
-    }
+/// Whether `stream` was one of `begun`; it is no longer.
+fn forget(begun: &mut VecDeque<u32>, stream: u32) -> bool {
+    let position = begun.iter().position(|begun| *begun == stream);
+    position.is_some_and(|position| begun.remove(position).is_some())
 }
 
 #[cfg(test)]
@@ -156,9 +157,9 @@ mod tests {
 
     fn begun(streams: &[u8], flags: u8) -> Ledger {
         let mut ledger = Ledger::default();
-        ledger.read(&[0; PREFACE], Instant::now());
+        ledger.read(&[0; PREFACE], Instant::now);
         for stream in streams {
-            ledger.read(&frame(HEADERS, flags, *stream, b"abc"), Instant::now());
+            ledger.read(&frame(HEADERS, flags, *stream, b"abc"), Instant::now);
         }
         ledger
     }
@@ -202,7 +203,7 @@ mod tests {
         // The first of two: it promises all, until what is on its way has come.
         ledger.wrote(&frame(GOAWAY, 0, 0, &[0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]));
         ledger.wrote(&frame(GOAWAY, 0, 0, &[0, 0, 0, 3, 0, 0, 0, 0]));
-        ledger.read(&frame(HEADERS, 4, 7, b"abc"), Instant::now());
+        ledger.read(&frame(HEADERS, 4, 7, b"abc"), Instant::now);
         assert_eq!(ledger.close(), [Cause::ClientClosed; 2]);
         let mut ledger = begun(&[1, 3], 4);
         ledger.wrote(&frame(GOAWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 1]));
@@ -218,11 +219,11 @@ mod tests {
         let limit = Duration::from_secs(10);
         let mut ledger = begun(&[1], 0);
         assert!(ledger.deadline(limit).is_some());
-        ledger.read(&frame(CONTINUATION, 0, 1, b"a"), Instant::now());
+        ledger.read(&frame(CONTINUATION, 0, 1, b"a"), Instant::now);
         assert!(ledger.deadline(limit).is_some());
-        ledger.read(&frame(CONTINUATION, 4, 1, b"a"), Instant::now());
+        ledger.read(&frame(CONTINUATION, 4, 1, b"a"), Instant::now);
         assert_eq!(ledger.deadline(limit), None);
-        ledger.read(&frame(HEADERS, 4, 3, b"abc")[..10], Instant::now());
+        ledger.read(&frame(HEADERS, 4, 3, b"abc")[..10], Instant::now);
         assert!(
             ledger.deadline(limit).is_some(),
             "a part of one frame is one, too"
@@ -237,7 +238,7 @@ mod tests {
         for stream in 0..10_000_u32 {
             let mut head = frame(HEADERS, 4, 0, b"");
             head[5..].copy_from_slice(&(2 * stream + 1).to_be_bytes());
-            ledger.read(&head, Instant::now());
+            ledger.read(&head, Instant::now);
         }
         assert_eq!(ledger.begun.len(), MOST);
     }

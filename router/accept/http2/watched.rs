@@ -40,9 +40,14 @@ impl<S> Watched<S> {
         }
     }
 
-    /// Whether the head that is being read is late.
-    fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let Some(deadline) = self.shared.ledger().deadline(self.limit) else {
+    /// Whether the head that is being read is late, now that `bytes` have come.
+    fn poll_late(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<()> {
+        let deadline = {
+            let mut ledger = self.shared.ledger();
+            ledger.read(bytes, Instant::now);
+            ledger.deadline(self.limit)
+        };
+        let Some(deadline) = deadline else {
             return Poll::Pending;
         };
         let timer = self
@@ -65,12 +70,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.connection).poll_read(context, buffer);
-        if let Poll::Ready(Ok(())) = &read {
-            let bytes = &buffer.filled()[before..];
-            self.shared.ledger().read(bytes, Instant::now());
-        }
         // Also when bytes came: a head that drips has some each time.
-        if self.poll_late(context).is_ready() {
+        let bytes = &buffer.filled()[before..];
+        if self.poll_late(context, bytes).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         read
