@@ -7,7 +7,9 @@ mod answers;
 mod arguments;
 mod ask;
 mod execute;
+mod metrics;
 mod offline;
+mod plan;
 mod show;
 mod table;
 mod words;
@@ -18,11 +20,15 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::plan::Report;
+
 pub use arguments::{
     Arguments, Change, Deregister, Explain, Field, FlagVerb, GuardVerb, HistoryVerb, NotAnArgument,
-    PoolWeight, Register, Remote, TargetsVerb, Verb, Weights,
+    Plan, PoolWeight, Register, Remote, TargetsVerb, Verb, Weights,
 };
 pub use execute::{Surroundings, execute};
+pub use metrics::Form;
+pub use plan::Unplanned;
 
 /// How a command ended, as the process's exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +38,8 @@ pub enum Code {
     Done = 0,
     /// Failed.
     Failed = 1,
+    /// There are differences, and they were asked for.
+    Different = 2,
     /// The command line is wrong (`EX_USAGE`).
     Usage = 64,
     /// No router answers (`EX_UNAVAILABLE`).
@@ -96,11 +104,16 @@ pub struct Program {
     pub explain: fn(&Path, &Value) -> Result<Value, Invalid>,
     /// The `state_dir` of a file.
     pub state_dir: fn(&Path) -> Result<PathBuf, Invalid>,
+    /// Decides the requests of a log by the file in force and by a new one; is told how far it is: part, when that is known, and lines.
+    pub plan: Foretell,
     /// Checks the chain of a journal, which is a file or in a folder.
     pub verify: fn(&Path) -> Result<Verified, Vec<String>>,
     /// Makes the guard's evidence in a `state_dir` again, of all routes or of one.
     pub replay: fn(&Path, Option<&str>) -> Result<Vec<Replayed>, String>,
 }
+
+/// How `Program::plan` is called.
+pub type Foretell = fn(&Plan, &mut dyn FnMut(Option<f64>, u64)) -> Result<Report, Unplanned>;
 
 /// What a valid file describes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

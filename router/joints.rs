@@ -1,5 +1,7 @@
 //! Where the command line meets the rest of the program.
 
+mod foretell;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,6 +23,7 @@ pub(crate) const PROGRAM: Program = Program {
     schema: config::schema::schema,
     explain,
     state_dir,
+    plan: foretell::plan,
     verify,
     replay,
 };

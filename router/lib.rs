@@ -36,6 +36,8 @@ pub mod secret;
 pub mod source;
 pub mod state;
 
+pub mod plan;
+
 pub mod discovery;
 pub mod guard;
 pub mod handover;

@@ -72,6 +72,8 @@ mod takeover;
 mod systemd;
 // The file that is taken by itself when it changes.
 mod watch;
+// What a new file would change, foretold from an access log.
+mod plan;
 // What a load balancer in front is told over the listeners.
 mod probe;
 // One access-log line per request, and metrics that agree with it.

@@ -140,3 +140,45 @@ fn bytes_are_counted_as_the_log_says() {
     }
     assert_eq!(kanaria.admin.metric("kanaria_requests_in_flight", &[]), 0.0);
 }
+
+#[test]
+fn the_command_prints_what_is_counted_for_prometheus_for_programs_and_for_mackerel() {
+    let ec2 = Stub::start("ec2");
+    let kanaria = Kanaria::start(&File::single(&ec2));
+    volley(kanaria.public, 10, 2, |_| get("/", ""));
+    kanaria.log_of(10);
+    let plain = kanaria.run(&["metrics"]);
+    assert!(
+        plain.stdout.contains("\nkanaria_requests_total{"),
+        "{}",
+        plain.stdout
+    );
+    let samples = kanaria.run_json(&["metrics"]);
+    let counted = samples.as_array().unwrap().iter();
+    let counted = counted.filter(|it| it["name"] == "kanaria_requests_total");
+    assert_eq!(
+        counted.filter_map(|it| it["value"].as_f64()).sum::<f64>(),
+        10.0
+    );
+    let mackerel = kanaria.run(&["metrics", "--format", "mackerel"]);
+    let line = mackerel
+        .stdout
+        .lines()
+        .find(|line| line.starts_with("kanaria.requests.200."));
+    let words: Vec<_> = line.unwrap().split('\t').collect();
+    assert_eq!(
+        words[..2],
+        ["kanaria.requests.200.main.ec2.weight.web", "10"]
+    );
+    let now: i64 = words[2].parse().unwrap();
+    assert!((jiff::Timestamp::now().as_second() - now).abs() < 60);
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.\t".contains(c);
+    assert!(
+        mackerel
+            .stdout
+            .lines()
+            .all(|line| line.chars().all(allowed)),
+        "{}",
+        mackerel.stdout
+    );
+}

@@ -24,6 +24,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("identify", &[]),
     ("journal", &[]),
     ("metrics", &["clients", "pool", "record"]),
+    ("plan", &[]),
     ("pool", &[]),
     (
         "proxy",

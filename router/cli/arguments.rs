@@ -10,11 +10,12 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use super::metrics::Form;
 use crate::client::Endpoint;
 use crate::demo;
 pub use targets::{Deregister, Register, TargetsVerb};
-use values::cookie;
 pub use values::{Field, NotAnArgument, PoolWeight};
+use values::{cookie, part};
 
 /// Moves a live service from one pool to another, and back at once.
 ///
@@ -175,6 +176,17 @@ pub enum Verb {
     },
     /// Where a request would go and why, step by step.
     Explain(Explain),
+    /// Print what the router counts, for Prometheus or for a plugin of Mackerel's agent.
+    Metrics {
+        /// Form of the lines.
+        #[arg(long, value_enum, default_value_t = Form::Prometheus)]
+        format: Form,
+        /// With mackerel: a file that keeps what was counted the last time, so that what only grows is told by the minute.
+        #[arg(long, value_name = "FILE")]
+        state: Option<PathBuf>,
+    },
+    /// What a new file would route differently, by the requests of an access log; needs no router, and changes nothing.
+    Plan(Plan),
     /// Read the configuration again, as SIGHUP does, and print what came of it.
     Reload {
         /// How.
@@ -289,6 +301,26 @@ pub struct Explain {
     /// Explain this configuration's initial weights, without a router.
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// `kanaria plan`.
+#[derive(Args, Debug)]
+pub struct Plan {
+    /// The new configuration, TOML or JSON.
+    #[arg(value_name = "NEW_FILE")]
+    pub file: PathBuf,
+    /// Access log in the form json or alb, whose requests are decided again; `-` is standard input.
+    #[arg(long, value_name = "ACCESS_LOG")]
+    pub replay: PathBuf,
+    /// The configuration in force; live weights are those in its `state_dir`.
+    #[arg(short, long, value_name = "FILE", default_value = "kanaria.toml")]
+    pub config: PathBuf,
+    /// Exit with 2 when a request would go elsewhere.
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// Exit with 1 when a larger part of the users seen would change their pool, as `5%`.
+    #[arg(long, value_name = "PERCENT", value_parser = part)]
+    pub max_moved_users: Option<f64>,
 }
 
 impl Arguments {

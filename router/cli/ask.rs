@@ -31,6 +31,7 @@ pub(super) enum Show {
     Deregistered,
     Explanation,
     History,
+    Metrics,
     Minted,
     Registered,
     Reloaded,
@@ -109,7 +110,11 @@ async fn ask_one(
     credentials: &Credentials,
     call: Call,
 ) -> Result<Value, Failure> {
+    let is_text = call.path == "/metrics";
     let text = client::ask(endpoint, credentials, call).await?;
+    if is_text {
+        return Ok(Value::String(text));
+    }
     serde_json::from_str(&text).map_err(|_| Failure::NoAnswer {
         endpoint: endpoint.clone(),
         reason: "what it said is not JSON; is it an admin API?".into(),
@@ -247,4 +252,4 @@ fn complaints(question: &Question, replies: &[Reply]) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -10,10 +10,10 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::arguments::{
-    Arguments, Change, Explain, FlagVerb, GuardVerb, HistoryVerb, Verb, Weights,
+    Arguments, Change, Explain, FlagVerb, GuardVerb, HistoryVerb, Remote, Verb, Weights,
 };
 use super::ask::{Question, Show, ask};
-use super::{Code, Outcome, Program, offline, show};
+use super::{Code, Outcome, Program, metrics, offline, plan, show};
 use crate::client::{Call, segment};
 use crate::demo;
 
@@ -49,6 +49,19 @@ pub fn execute(arguments: Arguments, program: &Program, surroundings: &Surroundi
         Verb::Demo(options) => return demo::demo(&options, program.run, surroundings),
         Verb::Check { file } => return offline::check(program, &file, remote.json),
         Verb::Schema => return Outcome::done(offline::pretty(&(program.schema)())),
+        Verb::Metrics { format, state } => {
+            let plain = Remote {
+                json: false,
+                ..remote.clone()
+            };
+            let asked = ask(
+                look(Call::get("/metrics"), Show::Metrics),
+                &plain,
+                surroundings,
+            );
+            return metrics::told(asked, format, state.as_ref(), &remote, surroundings);
+        }
+        Verb::Plan(plan) => return plan::plan(program, &plan, remote.json, surroundings),
         Verb::Completions { shell } => return offline::completions(Arguments::command(), shell),
         Verb::Man => return offline::manual(Arguments::command()),
         Verb::History {

@@ -30,6 +30,7 @@ pub(super) fn answer(
         Show::Targets => targets::list(answer, about, surroundings),
         Show::Explanation => explanation(answer, surroundings),
         Show::History => history::history(answer, surroundings),
+        Show::Metrics => answer.as_str().unwrap_or_default().to_owned(),
         Show::Route => status::route(answer, surroundings),
         Show::Status => status::status(answer, surroundings),
         Show::Reloaded => change::reloaded(answer, surroundings),

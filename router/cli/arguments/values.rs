@@ -54,6 +54,15 @@ impl FromStr for PoolWeight {
     }
 }
 
+/// `5%` or `5`: a part, 0 to 1.
+pub(super) fn part(text: &str) -> Result<f64, NotAnArgument> {
+    let percent = text.strip_suffix('%').unwrap_or(text).trim_end();
+    match percent.parse::<f64>() {
+        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent / 100.0),
+        _ => Err(NotAnArgument("expected 0% to 100%, as in 5%".into())),
+    }
+}
+
 impl fmt::Display for PoolWeight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}={}", self.pool, self.weight)

@@ -4,16 +4,19 @@ use std::ffi::OsString;
 
 use serde_json::{Value, json};
 
-use crate::cli::{Arguments, Code, Invalid, Outcome, Program, Surroundings, Verified, execute};
+use crate::cli::{
+    Arguments, Code, Invalid, Outcome, Program, Surroundings, Unplanned, Verified, execute,
+};
 use crate::client::stub::Stub;
 
-const NO_PROGRAM: Program = Program {
+pub(in crate::cli) const NO_PROGRAM: Program = Program {
     run: |_| Code::Failed,
     upgrade: |_| Code::Failed,
     check: |_| Err(nothing()),
     schema: || Value::Null,
     explain: |_, _| Err(nothing()),
     state_dir: |_| Err(nothing()),
+    plan: |_, _| Err(Unplanned::Failed(String::new())),
     verify: |_| Err(Vec::new()),
     replay: |_, _| Err(String::new()),
 };
@@ -25,7 +28,7 @@ fn nothing() -> Invalid {
     }
 }
 
-fn plain() -> Surroundings {
+pub(in crate::cli) fn plain() -> Surroundings {
     Surroundings {
         admin: None,
         token: None,
