@@ -3,6 +3,7 @@
 //! Verbs that ask a router answer quickly and once; nothing here knows how a router works.
 //! What is printed is made as text first, so that a closed pipe or a slow terminal cannot stop a change halfway.
 
+mod again;
 mod answers;
 mod arguments;
 mod ask;
@@ -20,8 +21,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::plan::Report;
+use crate::plan::{Again, Report};
 
+pub use again::Lookup;
 pub use arguments::{
     Arguments, Change, Deregister, Explain, Field, FlagVerb, GuardVerb, HistoryVerb, NotAnArgument,
     Plan, PoolWeight, Register, Remote, TargetsVerb, Verb, Weights,
@@ -106,6 +108,8 @@ pub struct Program {
     pub state_dir: fn(&Path) -> Result<PathBuf, Invalid>,
     /// Decides the requests of a log by the file in force and by a new one; is told how far it is: part, when that is known, and lines.
     pub plan: Foretell,
+    /// Finds a line of a log by its request id, and decides on its request once more.
+    pub look_up: fn(&Lookup<'_>) -> Result<Again, Unplanned>,
     /// Checks the chain of a journal, which is a file or in a folder.
     pub verify: fn(&Path) -> Result<Verified, Vec<String>>,
     /// Makes the guard's evidence in a `state_dir` again, of all routes or of one.

@@ -1,6 +1,7 @@
 //! Where the command line meets the rest of the program.
 
 mod foretell;
+mod look_up;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub(crate) const PROGRAM: Program = Program {
     explain,
     state_dir,
     plan: foretell::plan,
+    look_up: look_up::look_up,
     verify,
     replay,
 };

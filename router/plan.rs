@@ -4,6 +4,7 @@
 //! It decides nothing itself: both answers are `Snapshot::decide`'s, over what a line tells of its request. What a line
 //! does not tell (cookies, most fields) is not guessed: requests that went by it are counted apart.
 
+mod again;
 mod ids;
 mod line;
 mod report;
@@ -16,6 +17,7 @@ use config::ids::ListenerId;
 use config::model::StickyMode;
 use config::snapshot::{Snapshot, Structure};
 
+pub use again::{Again, Logged, again, logged};
 use ids::{Ids, Placed};
 pub use line::NotALine;
 use line::{Asked, Told};
@@ -100,7 +102,24 @@ struct Decided {
 }
 
 fn decide(snapshot: &Snapshot, told: &Told<'_>, asked: &Asked<'_>, fresh: &dyn Fresh) -> Decided {
-    let decision = snapshot.decide(&Facts {
+    let decision = snapshot.decide(&facts(snapshot, told, asked, fresh));
+    let pool = decision.choice.map(|choice| choice.pool);
+    Decided {
+        at: decision
+            .route
+            .map_or(At::Nowhere, |route| At::Route(route, pool)),
+        bucket: decision.choice.and_then(|choice| choice.bucket),
+    }
+}
+
+/// What a line tells of a request, as far as it may change its way.
+fn facts<'a>(
+    snapshot: &Snapshot,
+    told: &Told<'_>,
+    asked: &'a Asked<'_>,
+    fresh: &'a dyn Fresh,
+) -> Facts<'a> {
+    Facts {
         listener: listener(&snapshot.structure, told.listener.as_deref()),
         method: &asked.method,
         host: &asked.host,
@@ -112,13 +131,6 @@ fn decide(snapshot: &Snapshot, told: &Told<'_>, asked: &Asked<'_>, fresh: &dyn F
         trusted: false,
         now: 0,
         fresh,
-    });
-    let pool = decision.choice.map(|choice| choice.pool);
-    Decided {
-        at: decision
-            .route
-            .map_or(At::Nowhere, |route| At::Route(route, pool)),
-        bucket: decision.choice.and_then(|choice| choice.bucket),
     }
 }
 

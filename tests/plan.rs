@@ -6,7 +6,7 @@ use std::time::Instant;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::{File, Kanaria, Stub, get, sized, until, volley};
+use crate::support::{File, Kanaria, Stub, get, lines_of_all, sized, until, volley};
 
 /// Places of the clients in the lines of `/u...`, by pool.
 fn places(lines: &[Value]) -> BTreeMap<String, (u64, String)> {
@@ -147,4 +147,47 @@ fn a_plan_knows_what_a_rollback_holds_back() {
     assert_eq!(report["users_moved"], 0, "{report}");
     let notes = report["notes"].to_string();
     assert!(notes.contains("web"), "{notes}");
+}
+
+/// Lines of many revisions: the explained decision is the logged one, by the journal's weights of that time.
+#[test]
+fn a_request_is_explained_from_its_line_by_the_revision_that_decided() {
+    let (ec2, ecs) = (Stub::start("ec2"), Stub::start("ecs"));
+    let rotate = "[[access_log]]\npath = \"a.json\"\nrotate = { size = \"8KiB\", keep = 1000 }\n";
+    let file = File::split(&ec2, &ecs, "ec2 = 95, ecs = 5")
+        .quiet()
+        .after(rotate);
+    let kanaria = Kanaria::start(&file);
+    let n_revisions = sized(10, 50);
+    for revision in 0..n_revisions as u32 {
+        kanaria.admin.set_web(100 - revision, revision + 1);
+        volley(kanaria.public, 20, 4, |_| get("/a?b=c", ""));
+    }
+    let n = n_revisions * 20;
+    until("all lines are written", || {
+        let lines = kanaria.admin.metric("kanaria_access_log_lines_total", &[]);
+        (lines == n as f64).then_some(())
+    });
+    let lines = lines_of_all(&kanaria.path("a.json"));
+    for line in lines.iter().step_by(sized(17, 5)) {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let id = line["request_id"].as_str().unwrap();
+        let again = kanaria.run_json(&["explain", "--request-id", id]);
+        assert_eq!(again["agrees"], true, "{again}");
+        assert_eq!(again["logged"]["revision"], line["revision"]);
+        for key in ["route", "pool", "reason", "bucket"] {
+            assert_eq!(again["decision"][key], line[key], "{key}: {again}");
+        }
+    }
+    let first: Value = serde_json::from_str(&lines[0]).unwrap();
+    let id = first["request_id"].as_str().unwrap();
+    let told = kanaria.run(&["explain", "--request-id", id]);
+    assert!(
+        told.stdout.contains("the same as logged"),
+        "{}",
+        told.stdout
+    );
+    let unknown = kanaria.run(&["explain", "--request-id", "nobody"]);
+    assert_eq!(unknown.code, Some(1));
+    assert!(unknown.stderr.contains("no line of"), "{}", unknown.stderr);
 }

@@ -286,9 +286,17 @@ pub enum FlagVerb {
 #[derive(Args, Debug)]
 pub struct Explain {
     /// Method: GET.
-    pub method: String,
+    #[arg(required_unless_present = "request_id")]
+    pub method: Option<String>,
     /// URL with the host, as `http://blog.example.com/entry?a=1`.
-    pub url: String,
+    #[arg(required_unless_present = "request_id")]
+    pub url: Option<String>,
+    /// Instead: a request of the access log, by its `request_id`, and the decision on it once more by the revision that decided.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["method", "url", "headers", "cookies", "from"])]
+    pub request_id: Option<String>,
+    /// With --request-id: the access log in JSON to look in; without it those of the configuration.
+    #[arg(long, value_name = "FILE", requires = "request_id")]
+    pub log: Option<PathBuf>,
     /// A header; may be repeated.
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     pub headers: Vec<Field>,
@@ -298,7 +306,7 @@ pub struct Explain {
     /// Address of the client.
     #[arg(long, value_name = "IP")]
     pub from: Option<IpAddr>,
-    /// Explain this configuration's initial weights, without a router.
+    /// Explain this configuration's initial weights, without a router; with --request-id: the one whose state and logs are read.
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 }

@@ -13,7 +13,7 @@ use super::arguments::{
     Arguments, Change, Explain, FlagVerb, GuardVerb, HistoryVerb, Remote, Verb, Weights,
 };
 use super::ask::{Question, Show, ask};
-use super::{Code, Outcome, Program, metrics, offline, plan, show};
+use super::{Code, Outcome, Program, again, metrics, offline, plan, show};
 use crate::client::{Call, segment};
 use crate::demo;
 
@@ -87,12 +87,15 @@ pub fn execute(arguments: Arguments, program: &Program, surroundings: &Surroundi
             let (folder, route) = (state_dir.as_deref(), route.as_deref());
             return offline::replay(program, folder, &config, route, remote.json);
         }
-        Verb::Explain(explain) => match &explain.config {
-            Some(file) => {
+        Verb::Explain(explain) => match (&explain.request_id, &explain.config) {
+            (Some(id), _) => {
+                return again::explain(program, &explain, id, remote.json, surroundings);
+            }
+            (None, Some(file)) => {
                 let question = question_of(&explain);
                 return explain_file(program, file, &question, remote.json, surroundings);
             }
-            None => self::explain(&explain),
+            (None, None) => self::explain(&explain),
         },
         Verb::Status { route: None } => look(Call::get("/api/v1/status"), Show::Status),
         Verb::Status { route: Some(route) } => one_route(&route),

@@ -41,7 +41,7 @@ pub(super) fn plan(
     Ok(report)
 }
 
-fn structure(path: &Path) -> Result<Arc<Structure>, Unplanned> {
+pub(super) fn structure(path: &Path) -> Result<Arc<Structure>, Unplanned> {
     let loaded = super::load(path).map_err(|invalid| Unplanned::Invalid(path.into(), invalid))?;
     Ok(Arc::new(loaded.structure))
 }
@@ -68,7 +68,7 @@ fn state(structure: &Structure, notes: &mut Vec<String>) -> Live {
 }
 
 /// Only clients that an address places need the router's own: a bucket that the log tells is one under any.
-fn read_secret(structure: &Structure, notes: &mut Vec<String>) -> Secret {
+pub(super) fn read_secret(structure: &Structure, notes: &mut Vec<String>) -> Secret {
     let server = &structure.server;
     let read = match &server.secret {
         Some(text) => secret::from_text(text).ok(),
@@ -109,6 +109,6 @@ fn open(path: &Path) -> Result<(Box<dyn BufRead>, Option<u64>), Unplanned> {
     Ok((Box::new(BufReader::with_capacity(PIECE, file)), size))
 }
 
-fn failed(path: &Path, error: &std::io::Error) -> Unplanned {
+pub(super) fn failed(path: &Path, error: &dyn std::error::Error) -> Unplanned {
     Unplanned::Failed(format!("{}: {error}", path.display()))
 }

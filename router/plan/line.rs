@@ -14,10 +14,15 @@ pub(super) struct Told<'a> {
     pub(super) asked: Option<Asked<'a>>,
     /// Whether the line is ours, so that it tells what follows.
     pub(super) is_ours: bool,
+    pub(super) time: Option<Cow<'a, str>>,
+    pub(super) revision: Option<u64>,
+    pub(super) digest: Option<Cow<'a, str>>,
     pub(super) listener: Option<Cow<'a, str>>,
     pub(super) route: Option<Cow<'a, str>>,
     /// The pool first chosen.
     pub(super) pool: Option<Cow<'a, str>>,
+    /// The pool that served.
+    pub(super) served_by: Option<Cow<'a, str>>,
     pub(super) reason: Option<Cow<'a, str>>,
     pub(super) bucket: Option<u16>,
 }
@@ -42,6 +47,11 @@ pub struct NotALine;
 /// The fields of our line that are looked at.
 #[derive(Deserialize)]
 struct Ours<'a> {
+    #[serde(borrow)]
+    time: Option<Cow<'a, str>>,
+    revision: Option<u64>,
+    #[serde(borrow)]
+    config_digest: Option<Cow<'a, str>>,
     #[serde(borrow)]
     listener: Option<Cow<'a, str>>,
     client_ip: IpAddr,
@@ -95,9 +105,13 @@ impl<'a> Told<'a> {
         Ok(Self {
             asked,
             is_ours: true,
+            time: ours.time,
+            revision: ours.revision,
+            digest: ours.config_digest,
             listener: ours.listener,
             route: ours.route,
-            pool: ours.switched_from.or(ours.pool),
+            pool: ours.switched_from.or_else(|| ours.pool.clone()),
+            served_by: ours.pool,
             reason: ours.reason,
             bucket: ours.bucket,
         })
@@ -121,9 +135,13 @@ impl<'a> Told<'a> {
         Some(Self {
             asked: asked(request, client, user_agent),
             is_ours: false,
+            time: None,
+            revision: None,
+            digest: None,
             listener: None,
             route: None,
             pool: None,
+            served_by: None,
             reason: None,
             bucket: None,
         })

@@ -17,6 +17,7 @@ pub(in crate::cli) const NO_PROGRAM: Program = Program {
     explain: |_, _| Err(nothing()),
     state_dir: |_| Err(nothing()),
     plan: |_, _| Err(Unplanned::Failed(String::new())),
+    look_up: |_| Err(Unplanned::Failed(String::new())),
     verify: |_| Err(Vec::new()),
     replay: |_, _| Err(String::new()),
 };
