@@ -192,6 +192,7 @@ fn compile(criterion: &mut Criterion) {
         owner: Owner::Live,
         state: Latch::Normal,
         draining: Default::default(),
+        ramp: None,
     };
     let live = Live {
         routes: (0..ROUTES)

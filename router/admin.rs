@@ -11,6 +11,7 @@ mod guard;
 mod openapi;
 mod page;
 mod problem;
+mod ramp;
 mod serve;
 mod socket;
 mod targets;
@@ -95,6 +96,8 @@ fn api() -> Router<Arc<Admin>> {
         .route("/routes", get(views::routes))
         .route("/routes/{name}", get(views::route))
         .route("/routes/{name}/guard", get(views::guard))
+        .route("/routes/{name}/ramp", get(ramp::look).post(ramp::change))
+        .route("/routes/{name}/forecast", get(ramp::foretell))
         .route("/routes/{name}/weights", put(changes::weights))
         .route("/routes/{name}/rollback", post(changes::rollback_one))
         .route("/routes/{name}/resume", post(changes::resume))

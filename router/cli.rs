@@ -26,7 +26,7 @@ use crate::plan::{Again, Report};
 pub use again::Lookup;
 pub use arguments::{
     Arguments, Change, Deregister, Explain, Field, FlagVerb, GuardVerb, HistoryVerb, NotAnArgument,
-    Plan, PoolWeight, Register, Remote, TargetsVerb, Verb, Weights,
+    Plan, PoolWeight, Ramp, RampVerb, Register, Remote, TargetsVerb, Verb, Weights,
 };
 pub use execute::{Surroundings, execute};
 pub use metrics::Form;
@@ -112,6 +112,8 @@ pub struct Program {
     pub look_up: fn(&Lookup<'_>) -> Result<Again, Unplanned>,
     /// Checks the chain of a journal, which is a file or in a folder.
     pub verify: fn(&Path) -> Result<Verified, Vec<String>>,
+    /// The ramp of a route of a file, as the admin API tells it; `None` when there is none.
+    pub ramp: fn(&Path, &str) -> Result<Option<Value>, Invalid>,
     /// Makes the guard's evidence in a `state_dir` again, of all routes or of one.
     pub replay: fn(&Path, Option<&str>) -> Result<Vec<Replayed>, String>,
 }

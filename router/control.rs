@@ -6,11 +6,13 @@
 
 mod carry;
 mod change;
+mod forecast;
 mod house;
 mod lend;
 mod notice;
 mod order;
 mod persist;
+mod ramps;
 mod standing;
 mod targets;
 mod task;
@@ -33,12 +35,13 @@ use crate::publish::Publisher;
 use crate::state::Beginning;
 
 pub(crate) use change::in_file_order;
+pub use forecast::{ForecastView, HarmForecast, StepForecast, forecast, rules};
 pub use house::{DiscoveryView, Health, House, Invalid, Observation, Share, TargetView};
 pub use lend::{Loan, Settled, Terms};
 pub use notice::Notice;
 pub use order::{Action, Done, Order, Rejection, Shift};
 pub use standing::Standing;
-pub use verdict::{GateView, GuardView, MetricView, Sides};
+pub use verdict::{GateView, GuardView, MetricView, Pace, RampView, Sides, StepView, UsualView};
 
 /// Orders waiting at the same time; more wait outside.
 const QUEUE: usize = 256;

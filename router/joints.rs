@@ -11,6 +11,7 @@ use config::live::{Live, Routes, fresh};
 use config::problem::Problem;
 use config::snapshot::Snapshot;
 use router::cli::{Code, Invalid, Program, Replayed, Summary, Verified};
+use router::control::RampView;
 use router::run::{Loaded, StartError};
 use router::tls::Terminators;
 use router::{admin, guard, journal, run};
@@ -28,6 +29,7 @@ pub(crate) const PROGRAM: Program = Program {
     look_up: look_up::look_up,
     verify,
     replay,
+    ramp,
 };
 
 fn start(path: &Path) -> Code {
@@ -118,6 +120,13 @@ fn replay(path: &Path, route: Option<&str>) -> Result<Vec<Replayed>, String> {
         trips: route.trips,
     });
     Ok(told.collect())
+}
+
+fn ramp(path: &Path, route: &str) -> Result<Option<Value>, Invalid> {
+    let structure = load(path)?.structure;
+    let route = structure.route_named(route);
+    let view = route.and_then(|route| RampView::of(&route.settings, None, None));
+    Ok(view.and_then(|view| serde_json::to_value(view).ok()))
 }
 
 fn load(path: &Path) -> Result<Loaded, Invalid> {

@@ -35,7 +35,7 @@ pub struct Entry {
     pub time: String,
     /// What it was.
     pub kind: Kind,
-    /// Who asked: `token:NAME`, `local`, `file` or `guard`.
+    /// Who asked: `token:NAME`, `local`, `file`, `guard` or `ramp`.
     pub actor: String,
     /// Why, in the words of who asked.
     pub reason: Option<String>,
@@ -58,6 +58,8 @@ pub enum Kind {
     Drain,
     /// No canary may rise any more.
     Freeze,
+    /// A ramp was turned, or took a step.
+    Ramp,
     /// Targets were added to a pool.
     Register,
     /// The file was read again.
@@ -84,6 +86,7 @@ impl Kind {
             Self::Deregister => "deregister",
             Self::Drain => "drain",
             Self::Freeze => "freeze",
+            Self::Ramp => "ramp",
             Self::Register => "register",
             Self::Reload => "reload",
             Self::Reshuffle => "reshuffle",

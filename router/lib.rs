@@ -42,6 +42,7 @@ pub mod discovery;
 pub mod guard;
 pub mod handover;
 pub mod plane;
+pub mod ramp;
 pub mod run;
 
 pub mod cli;

@@ -198,6 +198,15 @@ impl Metrics {
         self.guards.set(guarded);
     }
 
+    /// Steps of all ramps, from 1.
+    pub fn ramps<'a>(&self, steps: impl Iterator<Item = (&'a str, usize)>) {
+        let _one_at_a_time = self
+            .gathering
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.guards.set_ramps(steps);
+    }
+
     /// There was enough evidence of harm by a canary of `route`, in `metric`.
     pub fn guard_tripped(&self, route: &str, metric: &str) {
         self.guards.tripped(route, metric);

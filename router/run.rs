@@ -24,6 +24,7 @@ use crate::guard;
 use crate::handover::{Door, Heir, Successor};
 use crate::plane::Plane;
 use crate::pool::health;
+use crate::ramp;
 use crate::record::Recorder;
 use crate::source::Watched;
 use crate::tls::{self, Terminators};
@@ -56,7 +57,7 @@ struct Router {
     control_thread: Running,
     phase: watch::Sender<Phase>,
     stop_health: watch::Sender<bool>,
-    /// A process that ends takes nothing back: another one may serve already.
+    /// A process that ends takes nothing back and takes no step: another one may serve already.
     stop_guard: watch::Sender<bool>,
     recorder: Arc<Recorder>,
     state_dir: PathBuf,
@@ -154,7 +155,7 @@ impl Router {
             sockets.announce()?;
         }
         let (pools, evictions, shared) = (parts.pools, parts.evictions, parts.shared);
-        let guards = parts.guards;
+        let (guards, ramps) = (parts.guards, parts.ramps);
         let (control, task) =
             control::new(parts.setup).map_err(|error| failed("control", error))?;
         let plane = Plane::start(sockets.bound, structure.server.threads, &shared)
@@ -177,6 +178,8 @@ impl Router {
         tokio::spawn(evict::run(evictions, wires, health_stopped));
         let (stop_guard, guard_stopped) = watch::channel(false);
         let metrics = Arc::clone(&shared.metrics);
+        let (ramped, told) = (guard_stopped.clone(), Arc::clone(&metrics));
+        tokio::spawn(ramp::run(ramps, control.clone(), told, ramped));
         tokio::spawn(guard::run(guards, control.clone(), metrics, guard_stopped));
         let changes = pools.changes();
         tokio::spawn(house::tell_target_changes(changes, pools, control.clone()));

@@ -62,6 +62,7 @@ pub(crate) fn snapshot(structure: &Arc<Structure>, revision: u64, canary: u32) -
         owner: Owner::Live,
         state: Latch::Normal,
         draining: Default::default(),
+        ramp: None,
     };
     let live = Live {
         revision,

@@ -62,6 +62,8 @@ mod targets;
 mod rollback;
 // The guard: harm that is taken back, and what is none.
 mod guard;
+// Ramps: schedules that are kept, and what holds them.
+mod ramp;
 // What survives: the journal, kill -9, torn and tampered lines.
 mod journal;
 // Start, reload, drain, exit.

@@ -46,6 +46,7 @@ const MAY: &[(&str, &[&str])] = &[
         ],
     ),
     ("publish", &["cap", "pool", "witness"]),
+    ("ramp", &["control", "metrics"]),
     ("record", &["access_log", "metrics"]),
     ("respond", &[]),
     ("stamp", &[]),

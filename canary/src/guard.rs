@@ -17,6 +17,7 @@ mod detection;
 mod evidence;
 mod gate;
 mod hard_limit;
+mod hour;
 mod latency;
 mod log;
 mod metric;
@@ -30,10 +31,11 @@ mod units;
 mod whole;
 
 pub use bet::log_e;
-pub use detection::{Traffic, time_to_detect};
+pub use detection::{Traffic, smallest_harm, time_to_detect};
 pub use evidence::{Evidence, Taken};
 pub use gate::{Gate, GateTerms};
 pub use hard_limit::{HardLimit, HardTerms, Second};
+pub use hour::Usual;
 pub use latency::{BINS, Thresholds, bin, edges, thresholds};
 pub use metric::{Bound, Metric, QUANTILES, Rules, Slack, drip};
 pub use process::{Process, Terms, Window};
@@ -49,5 +51,7 @@ pub const WINDOW_S: u64 = 5;
 /// Windows in a minute.
 pub const WINDOWS_PER_MINUTE: usize = 12;
 
+#[cfg(test)]
+mod operating;
 #[cfg(test)]
 mod vectors;

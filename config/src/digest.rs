@@ -102,6 +102,7 @@ impl Serialize for RouteMeaning<'_> {
             flags,
             cap,
             guard,
+            ramp,
             rewrite,
             headers,
             redirect,
@@ -120,6 +121,7 @@ impl Serialize for RouteMeaning<'_> {
         entry(&mut map, "flags", flags)?;
         entry(&mut map, "cap", cap)?;
         entry(&mut map, "guard", guard)?;
+        entry(&mut map, "ramp", ramp)?;
         entry(&mut map, "rewrite", rewrite)?;
         entry(&mut map, "headers", headers)?;
         entry(&mut map, "redirect", redirect)?;

@@ -14,6 +14,7 @@ pub mod check;
 pub mod digest;
 pub mod discovery;
 pub mod health;
+pub mod hours;
 pub mod load;
 pub mod model;
 pub mod problem;

@@ -7,6 +7,7 @@
 
 mod command;
 mod delta;
+mod ramp;
 mod refusal;
 mod registration;
 mod reload;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use command::{Bounds, drain, freeze, reshuffle, restore, resume, rollback, set_weights};
 pub use delta::{Delta, Edit, TargetEdit};
+pub use ramp::{LiveRamp, Phase, Planned, RampOrder, plan, ramp, ramped, weights_of};
 pub use refusal::{Complaint, Refusal};
 pub use registration::{
     Known, Registration, TargetShift, deregister, find, register, standing_edits, target_address,
@@ -60,6 +62,9 @@ pub struct LiveRoute {
     /// Pools without a weight whose pinned clients may finish.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub draining: BTreeSet<String>,
+    /// The ramp that was started last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ramp: Option<LiveRamp>,
 }
 
 /// Who set the live weights of a route.
@@ -137,6 +142,7 @@ pub struct Change {
 impl Change {
     /// The state `after`, numbered one above `before` unless they are the same.
     fn from(before: &Live, mut after: Live) -> Self {
+        let notes = ramp::follow(before, &mut after);
         let same = before.routes == after.routes
             && before.epochs == after.epochs
             && before.targets == after.targets;
@@ -145,7 +151,7 @@ impl Change {
             live: after,
             held: Vec::new(),
             targets: Vec::new(),
-            notes: Vec::new(),
+            notes,
         }
     }
 

@@ -8,6 +8,7 @@ mod health;
 pub mod indexed;
 mod log;
 mod pool;
+mod ramp;
 mod route;
 mod rules;
 mod server;
@@ -24,6 +25,7 @@ pub use guard::{ClientErrorBound, ErrorBound, Guard, HardLimit, LatencyBound, On
 pub use health::{BodyMatch, HealthCheck, HealthProtocol};
 pub use log::{AccessLog, LogFormat, OnFull, PARTITION, Rotate, STDOUT};
 pub use pool::{Balance, Ejection, Pool, PoolTls, RetryBudget, SuccessRate, Target};
+pub use ramp::{Ramp, Step};
 pub use route::{
     Cap, Failover, Flag, Match, Pattern, QueryCondition, QueryValue, Route, SameSite, Sticky,
     StickyMode, Values,

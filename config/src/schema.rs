@@ -313,6 +313,8 @@ mod tests {
                 "[routes.guard.client_errors]",
                 "[routes.guard.latency]",
                 "[routes.guard.hard_limit]",
+                "[routes.ramp]",
+                "[[routes.ramp.steps]]",
                 "[routes.rewrite]",
                 "[routes.headers]",
                 "[routes.headers.request]",

@@ -6,6 +6,7 @@ mod flags;
 mod guards;
 mod names;
 mod pins;
+mod ramps;
 mod routes;
 mod rules;
 mod structure;

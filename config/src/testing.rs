@@ -60,6 +60,7 @@ pub(crate) fn live(route: &str, weights: &[(&str, u32)]) -> Live {
         owner: Owner::Live,
         state: Latch::Normal,
         draining: Default::default(),
+        ramp: None,
     };
     Live {
         revision: 7,

@@ -188,6 +188,56 @@ impl FromStr for Statuses {
     }
 }
 
+/// How many of something: a number, or a percentage of all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amount {
+    /// So many.
+    Count(u32),
+    /// This part, 0 to 100.
+    Percent(u8),
+}
+
+impl Amount {
+    /// How many that are of `total`, rounded up.
+    pub fn of(self, total: usize) -> usize {
+        match self {
+            Self::Count(count) => count as usize,
+            Self::Percent(percent) => (total * usize::from(percent)).div_ceil(100),
+        }
+    }
+}
+
+impl FromStr for Amount {
+    type Err = NotAQuantity;
+
+    fn from_str(text: &str) -> Result<Self, NotAQuantity> {
+        let digits =
+            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let percent = text.strip_suffix('%').filter(|percent| digits(percent));
+        let percent = percent
+            .and_then(|percent| percent.parse().ok())
+            .filter(|percent| *percent <= 100);
+        let count = digits(text).then(|| text.parse().ok()).flatten();
+        percent
+            .map(Self::Percent)
+            .or_else(|| count.map(Self::Count))
+            .ok_or_else(|| NotAQuantity {
+                given: text.into(),
+                kind: "quantity",
+                form: "a number or a percentage, as 2 or 50%",
+            })
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(count) => count.fmt(f),
+            Self::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
 impl FromStr for GrpcStatuses {
     type Err = NotAQuantity;
 
@@ -315,6 +365,7 @@ as_text!(Duration, "duration", "^(0|[0-9]+(ms|s|m|h|d))$");
 as_text!(Term, "term", "^(never|0|[0-9]+(ms|s|m|h|d))$");
 as_text!(Size, "size", "^(0|[0-9]+(B|KiB|MiB|GiB))$");
 as_text!(Cidr, "cidr");
+as_text!(Amount, "amount", "^([0-9]+|([0-9]|[1-9][0-9]|100)%)$");
 
 #[cfg(test)]
 mod tests {
@@ -347,6 +398,23 @@ mod tests {
         assert_eq!(
             (bytes("16KB"), bytes("1"), bytes("99999999999GiB")),
             (None, None, None)
+        );
+    }
+
+    #[test]
+    fn amounts_are_numbers_and_percentages() {
+        let of =
+            |text: &str, total: usize| text.parse::<Amount>().map(|amount| amount.of(total)).ok();
+        assert_eq!(
+            (of("2", 9), of("50%", 5), of("100%", 3), of("0%", 3)),
+            (Some(2), Some(3), Some(3), Some(0))
+        );
+        for wrong in ["", "%", "-1", "101%", "1.5", "50 %", "+2"] {
+            assert_eq!(of(wrong, 1), None, "{wrong}");
+        }
+        assert_eq!(
+            "50%".parse::<Amount>().map(|amount| amount.to_string()),
+            Ok("50%".into())
         );
     }
 

@@ -61,7 +61,7 @@ pub(super) struct HeldRoute {
 }
 
 impl Changed {
-    fn new(done: Done) -> Self {
+    pub(super) fn new(done: Done) -> Self {
         let single = done.route.is_some();
         let shift = done.shifts.first().filter(|_| single);
         let (before, after) = match &done.pool {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::OpenApi;
 
 use super::guard::Caller;
-use super::{Problem, changes, events, explain, flags, page, targets, views};
+use super::{Problem, changes, events, explain, flags, page, ramp, targets, views};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -24,6 +24,9 @@ use super::{Problem, changes, events, explain, flags, page, targets, views};
         views::routes,
         views::route,
         views::guard,
+        ramp::look,
+        ramp::foretell,
+        ramp::change,
         targets::list,
         targets::one,
         views::history,
@@ -152,6 +155,25 @@ pub(super) struct MintBody {
     flag: String,
     /// How long the value counts, as `8h`; from 1s to 90d.
     expires: String,
+}
+
+/// What to do with a ramp.
+#[derive(utoipa::ToSchema)]
+#[expect(
+    dead_code,
+    reason = "describes a body in the OpenAPI document; `body` reads it"
+)]
+pub(super) struct RampBody {
+    /// `start`, `pause`, `resume`, `advance`, `abort` or `finalize`.
+    action: String,
+    /// `start`: also before the guard knows 180 minutes of stable.
+    cold: Option<bool>,
+    /// Why, for the journal.
+    reason: Option<String>,
+    /// Only say what would happen.
+    dry_run: Option<bool>,
+    /// Override a mark and `max_step`.
+    force: Option<bool>,
 }
 
 /// A change that needs no values.

@@ -205,6 +205,7 @@ fn refused(refusal: &Refusal) -> Problem {
         | Refusal::UnknownTargets { .. } => (StatusCode::NOT_FOUND, "not-found", "not found"),
         Refusal::NoPools { .. }
         | Refusal::NoPins { .. }
+        | Refusal::NoRamp { .. }
         | Refusal::Pools { .. }
         | Refusal::Heavy { .. }
         | Refusal::NoBucket { .. }
@@ -221,6 +222,38 @@ fn refused(refusal: &Refusal) -> Problem {
         Refusal::NothingToDrain { .. } => {
             (StatusCode::CONFLICT, "nothing-to-drain", "nothing to drain")
         }
+        Refusal::AheadOfRamp { .. } => (
+            StatusCode::CONFLICT,
+            "ahead-of-ramp",
+            "the ramp has not come to that",
+        ),
+        Refusal::Cold { .. } => (
+            StatusCode::CONFLICT,
+            "cold",
+            "too little is known of stable",
+        ),
+        Refusal::NoStepLeft { .. }
+        | Refusal::NotHeld { .. }
+        | Refusal::RampIsOff { .. }
+        | Refusal::RampIsOn { .. }
+        | Refusal::RampIsOver { .. } => {
+            (StatusCode::CONFLICT, "ramp-state", "the ramp is elsewhere")
+        }
+        Refusal::OutOfHours { .. } => (
+            StatusCode::CONFLICT,
+            "out-of-hours",
+            "steps open at other hours",
+        ),
+        Refusal::WeakCanary { .. } => (
+            StatusCode::CONFLICT,
+            "weak-canary",
+            "the canary has too few healthy targets",
+        ),
+        Refusal::WeakStable { .. } => (
+            StatusCode::CONFLICT,
+            "weak-stable",
+            "stable could not take its traffic back",
+        ),
         Refusal::AllZero => (StatusCode::CONFLICT, "all-zero", "nothing would be served"),
         Refusal::Latched { .. } => (StatusCode::CONFLICT, "latched", "the route is latched"),
         Refusal::Step { .. } => (StatusCode::CONFLICT, "max-step", "the step is too large"),

@@ -17,7 +17,7 @@ use super::changes::Name;
 use super::guard::Caller;
 use super::targets::{self, Target};
 use super::{Admin, Phase, Problem, Shared, tagged};
-use crate::control::{DiscoveryView, GuardView, Rejection, Standing, in_file_order};
+use crate::control::{DiscoveryView, GuardView, RampView, Rejection, Standing, in_file_order};
 use crate::journal::Entry;
 use crate::state::Touch;
 
@@ -69,9 +69,8 @@ pub(super) struct RouteView {
     /// Pools without a weight whose pinned clients may finish.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     draining: Vec<String>,
-    /// The schedule of its weights; none.
-    #[schema(value_type = Option<Object>)]
-    ramp: Option<Value>,
+    /// The schedule of its weights, and where it is; none without one.
+    ramp: Option<RampView>,
     /// Evidence of harm by its canaries; none without a guard.
     guard: Option<GuardView>,
     /// Asked and achieved shares.
@@ -271,7 +270,7 @@ pub(super) async fn guard(
     Ok(tagged(standing.revision(), Json(guard)))
 }
 
-fn known<'a>(standing: &'a Standing, name: &str) -> Result<&'a Route, Problem> {
+pub(super) fn known<'a>(standing: &'a Standing, name: &str) -> Result<&'a Route, Problem> {
     let route = standing.structure.route_named(name);
     route.ok_or_else(|| unknown(standing, name.to_owned()))
 }
@@ -336,7 +335,7 @@ fn forwarding(admin: &Admin, standing: &Standing, route: &model::Route) -> Optio
         owner: live.owner.as_str(),
         state: live.state.as_str(),
         draining: live.draining.iter().cloned().collect(),
-        ramp: None,
+        ramp: super::ramp::view(admin, standing, route),
         guard: admin.control.house().guard(&route.name),
         share: shares(admin, route, live),
         cohort: route.cohort.clone(),

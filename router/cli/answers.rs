@@ -37,9 +37,31 @@ pub(super) struct Route {
     pub(super) share: Share,
     pub(super) cap: Option<Cap>,
     pub(super) guard: Option<Guard>,
+    pub(super) ramp: Option<Ramp>,
     pub(super) since: Option<String>,
     pub(super) actor: Option<String>,
     pub(super) reason: Option<String>,
+}
+
+/// The ramp of a route.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Ramp {
+    pub(super) canary: String,
+    pub(super) phase: String,
+    pub(super) step: usize,
+    pub(super) steps: Vec<Step>,
+    pub(super) window: String,
+    pub(super) left_s: u64,
+    pub(super) missing: Vec<String>,
+}
+
+/// One step of a ramp.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Step {
+    pub(super) percent: f64,
+    pub(super) hold_s: u64,
 }
 
 /// What the guard of a route says.

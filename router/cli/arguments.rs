@@ -1,5 +1,6 @@
 //! What may be typed. Nothing is carried out here.
 
+mod ramp;
 mod targets;
 mod values;
 
@@ -13,6 +14,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use super::metrics::Form;
 use crate::client::Endpoint;
 use crate::demo;
+pub use ramp::{Ramp, RampVerb};
 pub use targets::{Deregister, Register, TargetsVerb};
 pub use values::{Field, NotAnArgument, PoolWeight};
 use values::{cookie, part};
@@ -161,6 +163,12 @@ pub enum Verb {
         /// What to do with them.
         #[command(subcommand)]
         verb: TargetsVerb,
+    },
+    /// Raise a canary by its schedule: start it, look at it, stop it.
+    Ramp {
+        /// What to do.
+        #[command(subcommand)]
+        verb: RampVerb,
     },
     /// Look into the guard's evidence.
     Guard {

@@ -1,5 +1,6 @@
 //! From what was typed to what is told: one arm a verb.
 
+mod ramp;
 mod targets;
 
 use std::path::Path;
@@ -87,6 +88,7 @@ pub fn execute(arguments: Arguments, program: &Program, surroundings: &Surroundi
             let (folder, route) = (state_dir.as_deref(), route.as_deref());
             return offline::replay(program, folder, &config, route, remote.json);
         }
+        Verb::Ramp { verb } => return ramp::execute(verb, program, &remote, surroundings),
         Verb::Explain(explain) => match (&explain.request_id, &explain.config) {
             (Some(id), _) => {
                 return again::explain(program, &explain, id, remote.json, surroundings);

@@ -2,7 +2,9 @@
 
 mod change;
 mod explanation;
+mod forecast;
 mod history;
+pub(super) mod ramp;
 mod status;
 mod targets;
 
@@ -36,6 +38,10 @@ pub(super) fn answer(
         Show::Reloaded => change::reloaded(answer, surroundings),
         Show::Reshuffled => change::reshuffled(answer, about, surroundings),
         Show::Restored => change::restored(answer, surroundings),
+        Show::Ramp => ramp::status(answer, about, surroundings),
+        Show::RampForecast => forecast::forecast(answer, about, surroundings),
+        Show::RampPlan => ramp::plan(answer, about, surroundings),
+        Show::RampTurned => ramp::turned(answer, about, surroundings),
         Show::Minted => minted(answer, surroundings),
         Show::Resumed => change::resumed(answer, about, surroundings),
         Show::Rollback => change::rolled_back(answer, about, surroundings),

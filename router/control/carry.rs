@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::live::Change;
+use config::live::{Change, Edit, LiveRamp, LiveRoute, Phase};
 use config::snapshot::{Snapshot, Structure};
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -141,6 +141,11 @@ impl Task {
         }
         self.logged(plan.order, entry, done);
         self.announce(Notice::change(entry, durable));
+        for (route, edit) in &entry.delta.routes {
+            if let Some(ramp) = stepped(edit) {
+                self.announce(Notice::ramp_step(route, ramp));
+            }
+        }
     }
 
     fn logged(&self, order: &Order, entry: &Entry, done: &Done) {
@@ -186,6 +191,18 @@ impl Task {
             }
         }
     }
+}
+
+/// The ramp that came to another step.
+fn stepped(edit: &Edit<LiveRoute>) -> Option<&LiveRamp> {
+    let of = |route: Option<&'_ LiveRoute>| {
+        route
+            .and_then(|route| route.ramp.as_ref())
+            .map(|ramp| (ramp.attempt, ramp.step))
+    };
+    let after = edit.after.as_ref()?.ramp.as_ref()?;
+    let is_new = of(edit.before.as_ref()) != Some((after.attempt, after.step));
+    (is_new && after.phase == Phase::Running).then_some(after)
 }
 
 fn with_unwritten(standing: &Standing, entry: Arc<Entry>) -> Vec<Arc<Entry>> {

@@ -6,7 +6,7 @@ use config::live::{self, Change, Live, LiveRoute, Routes, Weights};
 use config::model;
 use config::snapshot::Structure;
 
-use super::{Action, Done, House, Order, Rejection, Shift, Standing, targets};
+use super::{Action, Done, House, Order, Rejection, Shift, Standing, ramps, targets};
 
 /// Whether the revision in force is the one the order was made for.
 pub(super) fn precondition(standing: &Standing, order: &Order) -> Result<(), Rejection> {
@@ -42,6 +42,15 @@ pub(super) fn worked_out(
             bounds,
         } => live::drain(before, &routes, route, pool, *bounds)?,
         Action::Freeze { route } => live::freeze(before, &routes, route)?,
+        Action::Ramp {
+            route,
+            order,
+            bounds,
+            cold,
+        } => {
+            ramps::ready(standing, house, route, (*order, *bounds, *cold))?;
+            live::ramp(before, &routes, route, *order, *bounds)?
+        }
         Action::Register { pool, targets } => {
             live::register(before, &targets::known(standing, house, pool)?, targets)?
         }

@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{
-    Control, DiscoveryView, GuardView, Health, House, Invalid, Observation, Run, Setup, Share,
-    TargetView,
+    Control, DiscoveryView, GuardView, Health, House, Invalid, Observation, Pace, Run, Setup,
+    Share, TargetView,
 };
 use crate::publish::Publisher;
 use crate::{control, state};
@@ -264,6 +264,10 @@ impl House for Fake {
     }
 
     fn guard(&self, _route: &str) -> Option<GuardView> {
+        None
+    }
+
+    fn pace(&self, _route: &str) -> Option<Pace> {
         None
     }
 

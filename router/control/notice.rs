@@ -1,5 +1,6 @@
-//! News for whoever listens: changes, refused files, states of targets, trips of the guard.
+//! News for whoever listens: changes, refused files, states of targets, trips of guards, steps of ramps.
 
+use config::live::LiveRamp;
 use serde_json::{Value, json};
 
 use super::TargetView;
@@ -8,7 +9,7 @@ use crate::journal::Entry;
 /// One piece of news.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
-    /// `change`, `config_refused`, `guard_trip` or `target`.
+    /// `change`, `config_refused`, `guard_trip`, `ramp_held`, `ramp_step` or `target`.
     pub event: &'static str,
     /// The revision, of a change.
     pub revision: Option<u64>,
@@ -51,6 +52,32 @@ impl Notice {
             event: "guard_trip",
             revision: None,
             data: json!({ "route": route, "why": why, "done": done }),
+        }
+    }
+
+    /// A ramp took a step, by itself or because somebody said so.
+    pub(super) fn ramp_step(route: &str, ramp: &LiveRamp) -> Self {
+        let share = ramp.current().map(|step| f64::from(step.share) / 100.0);
+        Self {
+            event: "ramp_step",
+            revision: None,
+            data: json!({
+                "route": route,
+                "canary": ramp.canary,
+                "attempt": ramp.attempt,
+                "step": ramp.step + 1,
+                "of": ramp.plan.len(),
+                "percent": share,
+            }),
+        }
+    }
+
+    /// A step of a ramp is held for longer than it may be.
+    pub fn ramp_held(route: &str, missing: &[String]) -> Self {
+        Self {
+            event: "ramp_held",
+            revision: None,
+            data: json!({ "route": route, "missing": missing }),
         }
     }
 

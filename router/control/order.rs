@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use config::live::{Bounds, Held, Latch, Live, Owner, Refusal, Registration, TargetShift, Weights};
+use config::live::{
+    Bounds, Held, Latch, Live, Owner, RampOrder, Refusal, Registration, TargetShift, Weights,
+};
 use config::problem::Fault;
 
 use super::Invalid;
@@ -14,7 +16,7 @@ use crate::journal::{Kind, Undurable};
 pub struct Order {
     /// What.
     pub action: Action,
-    /// Who: `token:NAME`, `local`, `file` or `guard`.
+    /// Who: `token:NAME`, `local`, `file`, `guard` or `ramp`.
     pub actor: String,
     /// Why.
     pub reason: Option<String>,
@@ -49,6 +51,17 @@ pub enum Action {
     Freeze {
         /// The route.
         route: String,
+    },
+    /// Turn the ramp of a route.
+    Ramp {
+        /// The route.
+        route: String,
+        /// How.
+        order: RampOrder,
+        /// Whether marks and `max_step` prevent it.
+        bounds: Bounds,
+        /// Also before the guard knows enough of stable.
+        cold: bool,
     },
     /// Add targets to a pool.
     Register {
@@ -100,6 +113,7 @@ impl Action {
             Self::Deregister { .. } => Kind::Deregister,
             Self::Drain { .. } => Kind::Drain,
             Self::Freeze { .. } => Kind::Freeze,
+            Self::Ramp { .. } => Kind::Ramp,
             Self::Register { .. } => Kind::Register,
             Self::Reload => Kind::Reload,
             Self::Reshuffle { .. } => Kind::Reshuffle,
@@ -115,6 +129,7 @@ impl Action {
         match self {
             Self::Drain { route, .. }
             | Self::Freeze { route }
+            | Self::Ramp { route, .. }
             | Self::Reshuffle { route, .. }
             | Self::Resume { route }
             | Self::Weights { route, .. } => Some(route),

@@ -122,7 +122,9 @@ impl Task {
             .routes
             .iter()
             .map(|route| &*route.settings);
-        let guarded: Vec<&model::Route> = routes.filter(|route| route.guard.is_some()).collect();
+        let guarded: Vec<&model::Route> = routes
+            .filter(|route| route.guard.is_some() || route.ramp.is_some())
+            .collect();
         self.watches
             .retain(|name, _| guarded.iter().any(|route| route.name == *name));
         for route in guarded {

@@ -3,7 +3,7 @@
 use canary::guard::{GateTerms, Metric, Standing};
 
 use super::watch::Watch;
-use crate::control::{GateView, GuardView, MetricView, Sides};
+use crate::control::{GateView, GuardView, MetricView, Sides, UsualView};
 
 /// Minutes of stable that a temper needs before its evidence can be trusted in a restless pool.
 pub(super) const WARM_MIN: u32 = 180;
@@ -19,6 +19,7 @@ pub(super) fn of(watch: &Watch, why: Option<&str>) -> GuardView {
         reason: why.map_or_else(|| reason(watch, state), str::to_owned),
         attempt: evidence.attempt,
         rules_wait: watch.rules_wait(),
+        share: watch.situation().share,
         stable_minutes: evidence.temper(Metric::Errors).minutes(),
         warm: evidence.temper(Metric::Errors).minutes() >= WARM_MIN,
         users: guard.units_c(),
@@ -32,8 +33,20 @@ pub(super) fn of(watch: &Watch, why: Option<&str>) -> GuardView {
             open: evidence.gate().is_open(),
             users: evidence.gate_units(),
         },
+        usual: usual(watch),
         metrics: Metric::ALL.map(|metric| metric_view(watch, metric)).into(),
     }
+}
+
+fn usual(watch: &Watch) -> Option<UsualView> {
+    let usual = watch.guard().usual()?;
+    let (canary, stable) = watch.guard().seen();
+    Some(UsualView {
+        users_per_window: usual.units,
+        stable_bad: usual.bad,
+        users: (canary + stable) as f64,
+        minutes: usual.minutes,
+    })
 }
 
 fn state(watch: &Watch) -> &'static str {

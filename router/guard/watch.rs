@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
-use canary::guard::{
-    Armed, Bound, Evidence, Guard, HardTerms, Observed, Rules, Slack, Trip, Verdict, drip,
-};
+use canary::guard::{Armed, Evidence, Guard, HardTerms, Observed, Rules, Trip, Verdict};
 use config::live::{Latch, Live, Share, Weights};
 use config::model;
 
+use crate::control::rules;
 use crate::witness::Witness;
 
-/// How long an attempt is thought to take when no ramp says so.
-const PLANNED_S: f64 = 30.0 * 86_400.0;
 /// Clients of the canary that must have failed before the hard limit is reached.
 const HARD_UNITS: usize = 5;
 /// The part of stable's requests from which on both are thought to fail for the same reason.
@@ -30,15 +27,17 @@ pub(super) struct Situation {
 }
 
 impl Situation {
-    /// Of `route`; `None` when it has no guard or no live state.
+    /// Of `route`; `None` when nobody judges its canaries, or it has no live state. A ramp without a guard gathers evidence
+    /// by the guard's defaults.
     pub(super) fn of(route: &model::Route, live: &Live, stable_is_well: bool) -> Option<Self> {
-        let guard = route.guard.as_ref()?;
+        let guard = route.guard.clone();
+        let guard = guard.or_else(|| route.ramp.as_ref().map(|_| model::Guard::default()))?;
         let live = live.routes.get(&route.name)?;
         Some(Self {
             share: share(&live.weights, route.stable_pool()),
             latch: live.state,
             stable_is_well,
-            rules: rules(guard),
+            rules: rules(route),
             hard: hard(&guard.hard_limit),
         })
     }
@@ -55,25 +54,6 @@ impl Situation {
 fn share(weights: &Weights, stable: &str) -> f64 {
     let canaries = weights.keys().filter(|pool| *pool != stable);
     canaries.map(|pool| Share::of(weights, pool).ratio()).sum()
-}
-
-fn rules(guard: &model::Guard) -> Rules {
-    Rules {
-        alpha: guard.alpha,
-        errors: Bound {
-            ratio: guard.errors.ratio,
-            margin: guard.errors.margin,
-        },
-        client_errors: Bound {
-            ratio: guard.client_errors.ratio,
-            margin: guard.client_errors.margin,
-        },
-        latency: Slack {
-            relative: guard.latency.relative,
-            absolute_ms: guard.latency.absolute.0.as_secs_f64() * 1000.0,
-        },
-        drip: drip(PLANNED_S),
-    }
 }
 
 fn hard(limit: &model::HardLimit) -> HardTerms {
@@ -183,7 +163,7 @@ pub(super) mod tests {
     }
 
     pub(in crate::guard) fn rules() -> Rules {
-        super::rules(&model::Guard::default())
+        super::rules(&route())
     }
 
     fn situation(share: f64, latch: Latch) -> Situation {

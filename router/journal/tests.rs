@@ -20,6 +20,7 @@ fn change(live: &Live, ecs: u32) -> (Entry, Live) {
         owner: Owner::Live,
         state: Latch::Normal,
         draining: Default::default(),
+        ramp: None,
     };
     after.routes.insert("blogs".into(), route);
     let entry = Entry {

@@ -1,4 +1,4 @@
-//! Series of the guards.
+//! Series of guards and ramps.
 
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec};
 
@@ -8,6 +8,7 @@ pub(super) struct Guards {
     evidence: GaugeVec,
     state: IntGaugeVec,
     trips: IntCounterVec,
+    ramp_step: IntGaugeVec,
 }
 
 /// What the guard of a route says.
@@ -39,6 +40,18 @@ impl Guards {
                 "Times that there was enough evidence of harm by a route's canaries.",
                 &["route", "metric"],
             ),
+            ramp_step: own.gauges(
+                "kanaria_ramp_step",
+                "Step of a route's ramp, from 1; 0 before its first start.",
+                &["route"],
+            ),
+        }
+    }
+
+    pub(super) fn set_ramps<'a>(&self, steps: impl Iterator<Item = (&'a str, usize)>) {
+        self.ramp_step.reset();
+        for (route, step) in steps {
+            self.ramp_step.with_label_values(&[route]).set(step as i64);
         }
     }
 

@@ -19,7 +19,7 @@ use tokio::sync::broadcast;
 
 use crate::cap::Caps;
 use crate::control::{
-    Control, DiscoveryView, GuardView, Health, House, Invalid, Notice, Observation, Share,
+    Control, DiscoveryView, GuardView, Health, House, Invalid, Notice, Observation, Pace, Share,
     TargetView,
 };
 use crate::discovery::{Discovery, Report};
@@ -27,6 +27,7 @@ use crate::evict::Evictions;
 use crate::guard::Guards;
 use crate::plane::Shared;
 use crate::pool::{Pools, TargetChange, TargetState, TargetStatus};
+use crate::ramp::Ramps;
 use crate::source::{self, Watched};
 use crate::tls::Terminators;
 
@@ -118,6 +119,7 @@ pub(super) struct Home {
     pub(super) pools: Arc<Pools>,
     pub(super) caps: Arc<Caps>,
     pub(super) guards: Arc<Guards>,
+    pub(super) ramps: Arc<Ramps>,
     pub(super) evictions: Arc<Evictions>,
     pub(super) discovery: Discovery,
     pub(super) shared: Shared,
@@ -208,6 +210,10 @@ impl House for Home {
 
     fn guard(&self, route: &str) -> Option<GuardView> {
         self.guards.view(route)
+    }
+
+    fn pace(&self, route: &str) -> Option<Pace> {
+        self.ramps.pace(route)
     }
 
     fn metrics(&self) -> String {

@@ -17,6 +17,7 @@ use crate::metrics::Metrics;
 use crate::plane::Shared;
 use crate::pool::{Pools, TargetState};
 use crate::publish::Publisher;
+use crate::ramp::Ramps;
 use crate::record::Recorder;
 use crate::secret;
 use crate::state::{self, Beginning};
@@ -32,6 +33,7 @@ pub(super) struct Parts {
     pub(super) pools: Arc<Pools>,
     pub(super) evictions: Arc<Evictions>,
     pub(super) guards: Arc<Guards>,
+    pub(super) ramps: Arc<Ramps>,
     pub(super) setup: Setup,
 }
 
@@ -52,6 +54,7 @@ impl Parts {
         caps.align(structure);
         let guards = Arc::new(Guards::default());
         guards.witnesses.align(structure);
+        let ramps = Arc::<Ramps>::default();
         let metrics = Arc::new(Metrics::new());
         metrics.watch(Arc::clone(&pools));
         metrics.published(&snapshot);
@@ -79,6 +82,7 @@ impl Parts {
             pools: Arc::clone(&pools),
             caps,
             guards: Arc::clone(&guards),
+            ramps: Arc::clone(&ramps),
             evictions: Arc::clone(&evictions),
             discovery,
             shared: shared.clone(),
@@ -94,6 +98,7 @@ impl Parts {
             pools,
             evictions,
             guards,
+            ramps,
             setup,
         })
     }

@@ -16,10 +16,10 @@ pub struct Witnesses {
     current: ArcSwap<Board>,
 }
 
-/// The witnesses of one file.
+/// The witnesses of one file: of routes with a guard, and of those with a ramp, which needs evidence.
 #[derive(Debug, Default)]
 pub struct Board {
-    /// By `RouteId`, up to the last route with a guard; so none where there is no guard at all.
+    /// By `RouteId`, up to the last route that has one; so none where nobody judges.
     routes: Box<[Option<Arc<Witness>>]>,
 }
 
@@ -29,7 +29,10 @@ impl Witnesses {
         let mut before = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut known = HashMap::new();
         let guarded = |route: &config::snapshot::Route| {
-            route.settings.guard.as_ref()?;
+            let settings = &route.settings;
+            if settings.guard.is_none() && settings.ramp.is_none() {
+                return None;
+            }
             let name = route.name.to_string();
             let witness = before.get(&name).cloned().unwrap_or_default();
             known.insert(name, Arc::clone(&witness));
@@ -60,7 +63,7 @@ impl Witnesses {
 }
 
 impl Board {
-    /// The witness of `route`; `None` when it has no guard.
+    /// The witness of `route`; `None` when nobody judges its canaries.
     pub fn of(&self, route: RouteId) -> Option<&Arc<Witness>> {
         self.routes.get(route.0 as usize)?.as_ref()
     }

@@ -418,3 +418,46 @@ fn field_hatena_26() {
         assert!((share - even).abs() < 0.05);
     }
 }
+
+/// Targets without what they serve fail their checks, and get no share: the ramp does not begin, nor go on.
+#[test]
+fn field_hatena_17_no_step_without_healthy_targets() {
+    let (ec2, ecs) = pair();
+    ecs.set_healthy(false);
+    let check = "health_check = { path = \"/healthz\", interval = \"100ms\", timeout = \"1s\" }";
+    let ramp = "[routes.ramp]\nrequire_evidence = false\nsteps = [{ percent = 10, hold = '2s' }, { percent = 50, hold = '1h' }]\n";
+    let file = File::split(&ec2, &ecs, "ec2 = 1, ecs = 0")
+        .pool_keys("ecs", check)
+        .route(ramp);
+    let kanaria = Kanaria::start(&file);
+    let up = || kanaria.admin.metric("kanaria_target_up", &["pool=\"ecs\""]);
+    until("the canary is known to be ill", || {
+        (ecs.checks() > 2 && up() == 0.0).then_some(())
+    });
+    let refused = kanaria.run(&["ramp", "start", "web"]);
+    println!("{}", refused.stderr);
+    assert_eq!(refused.code, Some(1));
+    assert!(
+        refused
+            .stderr
+            .contains("0 targets of canary `ecs` are healthy, and its ramp needs 1")
+    );
+    ecs.set_healthy(true);
+    until("the canary is well", || (up() == 1.0).then_some(()));
+    assert_eq!(kanaria.run(&["ramp", "start", "web"]).code, Some(0));
+    ecs.set_healthy(false);
+    let missing = until("the ramp is held", || {
+        let ramp = kanaria.admin.get("/api/v1/routes/web/ramp");
+        let missing = ramp["missing"][0].as_str()?.to_owned();
+        (ramp["step"] == 1).then_some(missing)
+    });
+    println!("held, lacks {missing}");
+    assert!(
+        missing.starts_with("healthy targets of the canary: 0 of the 1 it needs"),
+        "{missing}"
+    );
+    assert_eq!(
+        kanaria.admin.get("/api/v1/routes/web")["weights"]["ecs"],
+        10
+    );
+}

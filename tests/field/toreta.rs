@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::pair;
-use crate::support::{File, Kanaria, Load, Stub, get, sized, until, volley};
+use crate::support::{File, Kanaria, Load, Stub, command, get, sized, until, volley};
 
 /// Both pools stay health-checked, also at weight 0.
 #[test]
@@ -21,6 +21,32 @@ fn field_toreta_1() {
     ecs.revive();
     until("its return is noticed", || (up() == 1.0).then_some(()));
     assert_eq!(ecs.count(), 0);
+}
+
+/// The shipped schedule has five stages with dates; 99:1, 90:10, 50:50, 0:100 for a week.
+#[test]
+fn field_toreta_2() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/config/examples/toreta.toml");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let outcome = command(folder.path(), &["ramp", "plan", "web", "-c", example]);
+    println!("{}", outcome.stdout);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    for (stage, hold) in [
+        ("100:0", "until the start"),
+        ("99:1", "3 d"),
+        ("90:10", "3 d"),
+        ("50:50", "3 d"),
+        ("0:100", "7 d"),
+    ] {
+        let line = outcome
+            .stdout
+            .lines()
+            .find(|line| line.split_whitespace().nth(1) == Some(stage));
+        assert!(
+            line.is_some_and(|line| line.trim_end().ends_with(hold)),
+            "{stage}: {outcome:?}"
+        );
+    }
 }
 
 /// Services move one by one: rolling back one route leaves the other alone.

@@ -33,6 +33,29 @@ pub fn time_to_detect(terms: &Terms, traffic: &Traffic, at_step: bool) -> Option
     (best > 0.0).then(|| need / best)
 }
 
+/// The smallest part of bad units of the canary that is found within so many windows; `None` when not even a canary that
+/// fails always is.
+pub fn smallest_harm(terms: &Terms, traffic: &Traffic, windows: f64, at_step: bool) -> Option<f64> {
+    let is_found = |p_c: f64| {
+        let traffic = Traffic { p_c, ..*traffic };
+        time_to_detect(terms, &traffic, at_step).is_some_and(|needed| needed <= windows)
+    };
+    if !is_found(1.0) {
+        return None;
+    }
+    let (mut unseen, mut seen) = (traffic.p_b.min(1.0), 1.0);
+    // What is found falls with the size of the harm, so halving comes closer to the border each time.
+    while seen - unseen > 1e-5 {
+        let middle = f64::midpoint(unseen, seen);
+        if is_found(middle) {
+            seen = middle;
+        } else {
+            unseen = middle;
+        }
+    }
+    Some(seen)
+}
+
 /// What evidence grows by in a window, on average, if one bets on `harm`.
 fn growth(terms: &Terms, traffic: &Traffic, harm: f64) -> f64 {
     let left = if terms.leave_out { LEFT } else { 1.0 };
@@ -42,4 +65,35 @@ fn growth(terms: &Terms, traffic: &Traffic, harm: f64) -> f64 {
     }
     let bet = Bet::new(n_c, n_b, terms.allowed_ratio(traffic.units_c), harm);
     n_c * traffic.p_c * bet.gain - n_b * traffic.p_b * bet.loss - terms.margin * n_c * bet.drag
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::Metric;
+    use crate::guard::whole::tests::rules;
+
+    #[test]
+    fn the_smallest_harm_is_found_in_the_time_and_a_smaller_one_is_not() {
+        let terms = rules().terms(Metric::Errors);
+        let traffic = Traffic {
+            n_c: 50.0,
+            n_b: 450.0,
+            p_b: 0.001,
+            p_c: 0.0,
+            units_c: 2_000.0,
+        };
+        let windows = 720.0;
+        let harm = smallest_harm(&terms, &traffic, windows, true).unwrap();
+        let found = |p_c: f64| {
+            time_to_detect(&terms, &Traffic { p_c, ..traffic }, true)
+                .is_some_and(|needed| needed <= windows)
+        };
+        println!(
+            "0.1 % on stable, 10 % canary, 100 requests/s: {:.3} % is found within an hour",
+            harm * 100.0
+        );
+        assert!(found(harm) && !found(harm - 2e-5));
+        assert_eq!(smallest_harm(&terms, &traffic, 0.5, true), None);
+    }
 }

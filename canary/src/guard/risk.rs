@@ -86,6 +86,11 @@ impl RiskSet {
         }
     }
 
+    /// Distinct units of this epoch, of canary and stable.
+    pub fn seen(&self) -> (usize, usize) {
+        (self.canary.seen.len(), self.stable.seen.len())
+    }
+
     /// Units that are out until the epoch ends, of canary and stable.
     pub fn failed(&self) -> (usize, usize) {
         (self.canary.failed.len(), self.stable.failed.len())

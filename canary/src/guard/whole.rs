@@ -2,6 +2,7 @@
 
 use super::evidence::{Evidence, Taken};
 use super::hard_limit::{HardLimit, HardTerms, Second};
+use super::hour::{Hour, Usual};
 use super::metric::{Metric, Rules};
 use super::reference::Reference;
 use super::{Epoch, Recent, RiskSet, Row, Rows, Standing, Thresholds, Units};
@@ -69,6 +70,7 @@ pub struct Guard {
     risks: [RiskSet; 2],
     recents: [Recent; Metric::COUNT],
     reference: Reference,
+    hour: Hour,
     hard: HardLimit,
     units_c: u32,
     minute: Option<u64>,
@@ -84,6 +86,7 @@ impl Guard {
             risks: Default::default(),
             recents: Default::default(),
             reference: Reference::default(),
+            hour: Hour::default(),
             hard: HardLimit::default(),
             units_c: 0,
             minute: None,
@@ -150,6 +153,7 @@ impl Guard {
             .is_some_and(|before| before != minute)
         {
             self.evidence.minute();
+            self.hour.minute();
         }
     }
 
@@ -163,6 +167,7 @@ impl Guard {
         let client_errors =
             client_errors.close(&epoch, start, active, observed.client_errors.each_ref());
         self.units_c = errors.units_c;
+        self.hour.close(errors.rows.total());
         let [p50, p90, p99] = observed.times;
         [errors.rows, client_errors.rows, p50, p90, p99]
     }
@@ -205,6 +210,16 @@ impl Guard {
         self.units_c
     }
 
+    /// What an average window of the last hour was; `None` before stable was seen for a minute.
+    pub fn usual(&self) -> Option<Usual> {
+        self.hour.usual()
+    }
+
+    /// Distinct units of canary and stable in this epoch.
+    pub fn seen(&self) -> (usize, usize) {
+        self.risks[0].seen()
+    }
+
     /// Units that count no more for `errors` until the epoch ends, of canary and stable.
     pub fn failed(&self) -> (usize, usize) {
         self.risks[0].failed()
@@ -244,4 +259,4 @@ impl std::fmt::Display for Trip {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

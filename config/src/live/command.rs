@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::ramp::runs_ahead;
 use super::routes::canaries;
 use super::share::{divisible, raise};
 use super::{
@@ -30,6 +31,7 @@ pub fn set_weights(
     same_pools(route, weights)?;
     divisible(route, weights)?;
     allowed(route, current, weights, bounds)?;
+    behind_ramp(name, current, weights, bounds)?;
     if *weights == current.weights && current.draining.is_empty() {
         let note = format!("route `{name}` has these weights already");
         return Ok(Change::from(live, live.clone()).noting(note));
@@ -41,6 +43,23 @@ pub fn set_weights(
         ..current.clone()
     };
     Ok(Change::from(live, with(live, name, next)))
+}
+
+/// What a ramp has not come to yet is not for a change by hand, unless the operator insists.
+fn behind_ramp(
+    name: &str,
+    current: &LiveRoute,
+    weights: &Weights,
+    bounds: Bounds,
+) -> Result<(), Refusal> {
+    match runs_ahead(current, weights) {
+        Some((share, step)) if bounds == Bounds::Kept => Err(Refusal::AheadOfRamp {
+            route: name.to_owned(),
+            share,
+            step: f64::from(step) / 100.0,
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Gives `pool` no new clients: its weight becomes 0, and whom a pin keeps there may finish. Any other change of the
@@ -229,7 +248,8 @@ pub fn restore(
             revision: earlier.revision,
         });
     }
-    let change = Change::from(live, after);
+    let mut change = Change::from(live, after);
+    notes.append(&mut change.notes);
     Ok(Change { notes, ..change })
 }
 
@@ -242,6 +262,7 @@ fn brought_back(current: &LiveRoute, then: &LiveRoute) -> LiveRoute {
         weights: then.weights.clone(),
         draining: then.draining.clone(),
         block: current.block.clone(),
+        ramp: current.ramp.clone(),
         owner: if current.weights == then.weights {
             current.owner
         } else {
@@ -262,7 +283,7 @@ fn left_alone(route: &model::Route, earlier: &Live, why: &str) -> String {
     )
 }
 
-fn find<'a, 'b>(
+pub(super) fn find<'a, 'b>(
     live: &'a Live,
     routes: &Routes<'b>,
     name: &str,
@@ -280,7 +301,7 @@ fn find<'a, 'b>(
         })
 }
 
-fn with(live: &Live, name: &str, route: LiveRoute) -> Live {
+pub(super) fn with(live: &Live, name: &str, route: LiveRoute) -> Live {
     let mut after = live.clone();
     after.routes.insert(name.to_owned(), route);
     after
@@ -310,7 +331,7 @@ fn same_pools(route: &model::Route, weights: &Weights) -> Result<(), Refusal> {
 }
 
 /// Marks and `max_step` against a rise.
-fn allowed(
+pub(super) fn allowed(
     route: &model::Route,
     current: &LiveRoute,
     wanted: &Weights,

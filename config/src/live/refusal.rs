@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Latch, Share};
+use super::{Latch, Phase, Share};
 
 /// A change that is not carried out. The state stays as it was.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -130,6 +130,106 @@ pub enum Refusal {
         /// The file's bound.
         max_step: f64,
     },
+    /// A weight above that of a ramp that runs.
+    #[error(
+        "route `{route}` has a ramp that runs, at {step} %: its canary may not have {share} yet; `kanaria ramp advance {route}` takes the next step, `force` overrides it"
+    )]
+    AheadOfRamp {
+        /// The route.
+        route: String,
+        /// The canary's share asked.
+        share: Share,
+        /// The share of the step, in percent.
+        step: f64,
+    },
+    /// Too little is known of stable to judge a canary by.
+    #[error(
+        "route `{route}`: the guard knows {minutes} minutes of stable, and needs 180 to tell its noise from harm; wait, or start with `--cold`"
+    )]
+    Cold {
+        /// The route.
+        route: String,
+        /// Minutes known.
+        minutes: u32,
+    },
+    /// The ramp has come to its last step.
+    #[error("the ramp of `{route}` is at its last step")]
+    NoStepLeft {
+        /// The route.
+        route: String,
+    },
+    /// The last step has not been held for its time.
+    #[error(
+        "the ramp of `{route}` has not held its last step for its time yet; `kanaria ramp status {route}` says how long that is"
+    )]
+    NotHeld {
+        /// The route.
+        route: String,
+    },
+    /// The file has no ramp for the route.
+    #[error("route `{route}` has no ramp; `[routes.ramp]` in the file gives it one")]
+    NoRamp {
+        /// The route.
+        route: String,
+    },
+    /// What is asked needs a ramp that was started.
+    #[error("the ramp of `{route}` is {}, which does not go with that", word(.phase))]
+    RampIsOff {
+        /// The route.
+        route: String,
+        /// What it does; `None` when it was never started.
+        phase: Option<Phase>,
+    },
+    /// A ramp can be started once.
+    #[error("the ramp of `{route}` is {} already", word(&Some(*.phase)))]
+    RampIsOn {
+        /// The route.
+        route: String,
+        /// What it does.
+        phase: Phase,
+    },
+    /// The canary has more than every step gives it.
+    #[error("the canary of `{route}` has {share} already, more than every step of its ramp")]
+    RampIsOver {
+        /// The route.
+        route: String,
+        /// Its share.
+        share: Share,
+    },
+    /// Too few targets for another step.
+    #[error(
+        "route `{route}`: {healthy} targets of canary `{pool}` are healthy, and its ramp needs {wanted}; mend them first, or `force` it"
+    )]
+    WeakCanary {
+        /// The route.
+        route: String,
+        /// The canary.
+        pool: String,
+        /// Healthy targets.
+        healthy: usize,
+        /// How many must be.
+        wanted: usize,
+    },
+    /// Steps open at other hours.
+    #[error("route `{route}`: steps open {window}, the next time at {opens}; wait, or `force` it")]
+    OutOfHours {
+        /// The route.
+        route: String,
+        /// The hours.
+        window: String,
+        /// When they begin, RFC 3339.
+        opens: String,
+    },
+    /// Stable could not take its traffic back.
+    #[error(
+        "route `{route}` cannot be finalized: stable pool `{pool}` has no healthy target, so the way back would be closed"
+    )]
+    WeakStable {
+        /// The route.
+        route: String,
+        /// Its stable pool.
+        pool: String,
+    },
     /// Users would be moved on a canary that has some.
     #[error(
         "cohort `{cohort}` cannot be reshuffled: route `{route}` has canary `{pool}` at {share}; roll it back first, or `force` it"
@@ -168,7 +268,8 @@ impl Refusal {
             Self::UnknownRoute { .. }
             | Self::UnknownPool { .. }
             | Self::NoPools { .. }
-            | Self::NoPins { .. } => {
+            | Self::NoPins { .. }
+            | Self::NoRamp { .. } => {
                 vec![self.about("name")]
             }
             Self::Twice { targets } => Complaint::of_targets(targets, "is given twice"),
@@ -191,7 +292,16 @@ impl Refusal {
             | Self::Latched { pool, .. }
             | Self::Step { pool, .. } => vec![self.about(&format!("weights.{pool}"))],
             Self::NothingToDrain { .. } => vec![self.about("pool")],
-            Self::AllZero => vec![self.about("weights")],
+            Self::AllZero | Self::AheadOfRamp { .. } => vec![self.about("weights")],
+            Self::Cold { .. } => vec![self.about("cold")],
+            Self::NoStepLeft { .. }
+            | Self::NotHeld { .. }
+            | Self::RampIsOff { .. }
+            | Self::RampIsOn { .. }
+            | Self::RampIsOver { .. }
+            | Self::WeakCanary { .. }
+            | Self::OutOfHours { .. }
+            | Self::WeakStable { .. } => vec![self.about("action")],
             Self::Occupied { .. } | Self::LastTarget { .. } => vec![self.about("force")],
             Self::NothingToRestore { .. } => vec![self.about("revision")],
         }
@@ -220,6 +330,11 @@ impl Complaint {
             message: message.to_owned(),
         }
     }
+}
+
+fn word(phase: &Option<Phase>) -> String {
+    let phase = phase.map_or("off", Phase::as_str);
+    phase.replace('_', " ")
 }
 
 fn addresses(places: &[(usize, SocketAddr)]) -> Vec<String> {

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::routes::{as_written, held_back};
 use super::share::{Raise, divisible, raise};
-use super::{Change, Latch, Live, LiveRoute, Owner, Routes, Weights, block, stable_only};
+use super::{
+    Change, Latch, Live, LiveRamp, LiveRoute, Owner, Phase, Routes, Weights, block, stable_only,
+};
 use crate::model;
 
 /// A route whose changed block was not applied.
@@ -59,10 +61,12 @@ pub fn reload(live: &Live, routes: &Routes<'_>) -> Change {
         };
         after.routes.insert(route.name.clone(), next);
     }
+    let mut change = Change::from(live, after);
+    notes.append(&mut change.notes);
     Change {
         held,
         notes,
-        ..Change::from(live, after)
+        ..change
     }
 }
 
@@ -95,6 +99,7 @@ fn follow(
                     owner: Owner::File,
                     state: current.state,
                     draining: BTreeSet::new(),
+                    ramp: scheduled(route, current),
                 };
             }
         }
@@ -109,7 +114,17 @@ fn follow(
         owner: current.owner,
         state: current.state,
         draining,
+        ramp: scheduled(route, current),
     }
+}
+
+/// A ramp whose schedule left the file waits for somebody.
+fn scheduled(route: &model::Route, current: &LiveRoute) -> Option<LiveRamp> {
+    let mut ramp = current.ramp.clone()?;
+    if route.ramp.is_none() && ramp.phase == Phase::Running {
+        ramp.phase = Phase::Paused;
+    }
+    Some(ramp)
 }
 
 fn kept_live(route: &model::Route, weights: &Weights) -> String {

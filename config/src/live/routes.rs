@@ -96,6 +96,7 @@ pub(super) fn as_written(route: &model::Route) -> LiveRoute {
         owner: Owner::File,
         state: Latch::Normal,
         draining: BTreeSet::new(),
+        ramp: None,
     }
 }
 
@@ -112,5 +113,6 @@ pub(super) fn held_back(route: &model::Route) -> LiveRoute {
             Latch::Normal
         },
         draining: BTreeSet::new(),
+        ramp: None,
     }
 }

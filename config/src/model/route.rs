@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Guard, Headers, Redirect, Respond, Rewrite, indexed};
+use super::{Guard, Headers, Ramp, Redirect, Respond, Rewrite, indexed};
 use crate::units::{Cidr, Duration};
 
 /// A match and what to do with the requests it takes.
@@ -50,6 +50,9 @@ pub struct Route {
     /// Takes the canaries back when there is evidence that they do harm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guard: Option<Guard>,
+    /// Raises a canary step by step, once it is started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ramp: Option<Ramp>,
     /// Another address for targets.
     #[serde(default)]
     pub rewrite: Option<Rewrite>,

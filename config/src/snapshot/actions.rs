@@ -74,6 +74,7 @@ fn only_of_pools(route: &model::Route, action: &str, path: &Trail<'_>, faults: &
         ("flags", !route.flags.is_empty()),
         ("cap", route.cap != Cap::default()),
         ("guard", route.guard.is_some()),
+        ("ramp", route.ramp.is_some()),
         ("rewrite", route.rewrite.is_some()),
     ] {
         if given {

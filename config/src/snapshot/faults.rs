@@ -147,33 +147,6 @@ fn a_cap_needs_a_canary() {
 }
 
 #[test]
-fn a_guard_needs_two_pools_with_clients() {
-    let alone = (
-        "routes[0].guard",
-        "the route has no canary to guard; name one in `weights`, 0 is allowed",
-    );
-    check_route("guard = {}", &[alone]);
-    check_route("weights = { ec2 = 1 }\nguard = {}", &[alone]);
-    check_route("weights = { ec2 = 1, ecs = 0 }\nguard = {}", &[]);
-    check_route(
-        "weights = { ec2 = 0, ecs = 1 }\nguard = {}",
-        &[(
-            "routes[0].guard",
-            "the stable pool `ec2` has weight 0, so there is nothing to compare a canary with",
-        )],
-    );
-    for wrong in ["0s", "1500ms", "61s"] {
-        check_route(
-            &format!("weights = {{ ec2 = 1, ecs = 0 }}\nguard.hard_limit.window = '{wrong}'"),
-            &[(
-                "routes[0].guard.hard_limit.window",
-                "must be whole seconds from 1s to 60s",
-            )],
-        );
-    }
-}
-
-#[test]
 fn matches_name_what_exists() {
     check_route(
         "match = { partition = ['blog', 'main'], listener = 'outer', host = [] }",
@@ -471,4 +444,5 @@ fn all_faults_are_said_at_once() {
     );
 }
 
+mod judged;
 mod sticky;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::HeaderName;
 
 use super::names::{self, Faults, Names};
-use super::{Route, actions, conditions, flags, guards, pins, rules, structure};
+use super::{Route, actions, conditions, flags, guards, pins, ramps, rules, structure};
 use crate::action::{Action, Forward};
 use crate::decide::Key;
 use crate::fields::Headers;
@@ -112,6 +112,7 @@ impl<'a> Scope<'a> {
         check_fallback(&fallback, &initial, &path.key("fallback"), faults);
         check_cap(written.cap, &initial, &path.key("cap"), faults);
         guards::check(written, &initial, stable, &path.key("guard"), faults);
+        ramps::check(written, &path.key("ramp"), faults);
         Some(Forward {
             cohort,
             stable,

@@ -9,11 +9,11 @@ use crate::digest::digest;
 use crate::model::{
     AccessLog, Balance, BodyMatch, Cap, Config, CookieNames, Cookies, Ejection, ErrorBound, Expire,
     Failover, Fields, Flag, Guard, Headers, HealthCheck, HealthProtocol, LogFormat, Match, OnFull,
-    OnTrip, Pattern, Pool, PoolTls, Port, QueryCondition, QueryValue, Redirect, Replacement,
-    Respond, RetryBudget, Rewrite, Rotate, Route, SameSite, Sticky, StickyMode, SuccessRate,
+    OnTrip, Pattern, Pool, PoolTls, Port, QueryCondition, QueryValue, Ramp, Redirect, Replacement,
+    Respond, RetryBudget, Rewrite, Rotate, Route, SameSite, Step, Sticky, StickyMode, SuccessRate,
     Target, Values, When, indexed,
 };
-use crate::units::{Duration, Size, Term};
+use crate::units::{Amount, Duration, Size, Term};
 
 /// Reads a text in both formats; whatever it is, the model agrees with the walk, and every problem can be shown.
 fn survives(text: &str) {
@@ -282,7 +282,8 @@ prop_compose! {
         let (stable, redirect, respond) = action;
         let (rewrite, headers) = rules;
         let guard = (max_age % 2 == 0).then(|| Guard { on_trip: OnTrip::Freeze, alpha: 0.01, errors: ErrorBound { ratio: 1.0 + max_step, margin: 0.5 }, ..Guard::default() });
-        Route { name, matches, stable, redirect, respond, rewrite, headers, weights, cohort: "c".into(), failover: Failover::None, max_step, fallback, sticky, flags, cap, guard }
+        let ramp = (max_age % 3 == 0).then(|| Ramp { canary: Some("c".into()), steps: vec![Step { percent: 0.01 + max_step / 2.0, hold: Duration::seconds(max_age) }], auto: false, min_healthy: Amount::Count(2), hold_max: Duration::seconds(9), window: "Mon-Thu 10:00-17:00 Asia/Tokyo".parse().unwrap(), ..Ramp::default() });
+        Route { name, matches, stable, redirect, respond, rewrite, headers, weights, cohort: "c".into(), failover: Failover::None, max_step, fallback, sticky, flags, cap, guard, ramp }
     }
 }
 

@@ -6,8 +6,9 @@ use std::str::FromStr;
 use serde_json::{Number, Value as Json};
 
 use crate::document::Value;
+use crate::hours::Hours;
 use crate::schema::{self, Allowed, Kind};
-use crate::units::{Cidr, Duration, Size, Term};
+use crate::units::{Amount, Cidr, Duration, Size, Term};
 
 type Form = (Kind, &'static Json);
 
@@ -39,6 +40,8 @@ fn check_text(text: &str, words: &[(&str, &str)], form: &Json) -> Result<Json, S
         Some("duration") => parse::<Duration>(text),
         Some("term") => parse::<Term>(text),
         Some("size") => parse::<Size>(text),
+        Some("amount") => parse::<Amount>(text),
+        Some("hours") => parse::<Hours>(text),
         _ => Ok(()),
     }
     .map(|()| Json::from(text))
@@ -96,6 +99,8 @@ fn phrase(kind: Kind, form: &Json) -> String {
         (Kind::Text, Some("duration")) => "a duration as \"10s\"",
         (Kind::Text, Some("term")) => "a duration as \"10s\", or \"never\"",
         (Kind::Text, Some("size")) => "a size as \"16KiB\"",
+        (Kind::Text, Some("amount")) => "a number or a percentage as \"50%\"",
+        (Kind::Text, Some("hours")) => "hours as \"Mon-Thu 10:00-17:00 Asia/Tokyo\"",
         (Kind::Text, _) => "a string",
         (Kind::Integer, _) => match schema::bounds(form) {
             (lowest, highest) if lowest == highest => return lowest.to_string(),
@@ -141,7 +146,7 @@ pub(super) fn harmless_text(forms: &[Form], form: &'static Json) -> &'static str
     }
     match form["format"].as_str() {
         Some("cidr") => "0.0.0.0/0",
-        Some("duration" | "size") => "0",
+        Some("duration" | "size" | "amount") => "0",
         _ => "",
     }
 }

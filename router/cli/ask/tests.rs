@@ -20,6 +20,7 @@ pub(in crate::cli) const NO_PROGRAM: Program = Program {
     look_up: |_| Err(Unplanned::Failed(String::new())),
     verify: |_| Err(Vec::new()),
     replay: |_, _| Err(String::new()),
+    ramp: |_, _| Ok(None),
 };
 
 fn nothing() -> Invalid {

@@ -109,6 +109,9 @@ fn one(route: &Route, pools: &[Pool], surroundings: &Surroundings) -> String {
     if let Some(cap) = &route.cap {
         text.push_str(&format!("{}\n", capped(cap)));
     }
+    if let Some(ramp) = &route.ramp {
+        text.push_str(&format!("{}\n", super::ramp::line(ramp, surroundings)));
+    }
     if let Some(guard) = &route.guard {
         text.push_str(&format!("{}\n", guarded(guard, surroundings)));
     }

@@ -1,0 +1,53 @@
+//! `[routes.ramp]`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::hours::Hours;
+use crate::units::{Amount, Duration};
+
+/// A schedule by which a canary is raised. It runs once somebody says `kanaria ramp start ROUTE`; a change of it counts from
+/// the next start on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ramp {
+    /// The pool that is raised; absent: the only canary.
+    pub canary: Option<String>,
+    /// What it gets, step by step, and for how long.
+    pub steps: Vec<Step>,
+    /// `false`: every step waits for `kanaria ramp advance`.
+    pub auto: bool,
+    /// A step opens only with evidence that the canary does no harm. The evidence is gathered also without `[routes.guard]`.
+    pub require_evidence: bool,
+    /// Targets of the canary that must be healthy, as a number or a percentage; with fewer no step opens.
+    pub min_healthy: Amount,
+    /// A step that is held for longer than this beyond its time is reported; it never opens by itself. 0 means never.
+    pub hold_max: Duration,
+    /// Steps open only in these hours, `"Mon-Thu 10:00-17:00 Asia/Tokyo"`; empty: at any time.
+    pub window: Hours,
+}
+
+impl Default for Ramp {
+    fn default() -> Self {
+        Self {
+            canary: None,
+            steps: Vec::new(),
+            auto: true,
+            require_evidence: true,
+            min_healthy: Amount::Percent(50),
+            hold_max: Duration::seconds(0),
+            window: Hours::default(),
+        }
+    }
+}
+
+/// One step of a ramp.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// The canary's share, down to 0.01.
+    #[schemars(range(min = 0.01, max = 100.0))]
+    pub percent: f64,
+    /// How long it has that share, at least.
+    pub hold: Duration,
+}

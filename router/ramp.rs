@@ -1,0 +1,313 @@
+//! Ramps at work: one task that wakes every second, counts how long steps were held, and asks control for the next one.
+//!
+//! When a step is due is `canary::ramp`'s; what it changes, `config::live`'s. A step is written down with its weights in
+//! one line of the journal, so a crash can neither double nor skip it; how long it was held is a small file beside it.
+
+mod progress;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use canary::guard::Standing as Comparison;
+use canary::ramp::{Due, Missing, SUSPICION, Seen, Sight, due};
+use config::live::{Bounds, LiveRamp, Phase, RampOrder};
+use config::model;
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::control::{Action, Control, Notice, Order, Pace, Rejection, Standing};
+use crate::metrics::Metrics;
+use progress::Progress;
+
+/// Name of the folder of progress in the state folder.
+const FOLDER: &str = "ramp";
+/// Who takes a step, in journal, events and metrics.
+const ACTOR: &str = "ramp";
+/// The most that one look counts: a process that was stopped for longer watched nothing.
+const LONGEST_LOOK: Duration = Duration::from_secs(5);
+
+/// How all ramps get on, for whoever looks.
+#[derive(Debug, Default)]
+pub struct Ramps(Mutex<BTreeMap<String, Pace>>);
+
+impl Ramps {
+    /// How the ramp of `route` gets on; `None` when it does not run, or was not looked at yet.
+    pub fn pace(&self, route: &str) -> Option<Pace> {
+        let paces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        paces.get(route).cloned()
+    }
+}
+
+/// Carries ramps on until `stop` is true.
+pub async fn run(
+    ramps: Arc<Ramps>,
+    control: Control,
+    metrics: Arc<Metrics>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut task = Task {
+        folder: control.standing().structure.server.state_dir.join(FOLDER),
+        ramps,
+        control,
+        metrics,
+        progress: HashMap::new(),
+        told: HashSet::new(),
+        last: Instant::now(),
+    };
+    let stopped = async {
+        // Whoever could stop it may be gone, which is a stop too.
+        let _ = stop.wait_for(|stop| *stop).await;
+    };
+    tokio::pin!(stopped);
+    loop {
+        tokio::select! {
+            () = &mut stopped => return,
+            () = tokio::time::sleep(Duration::from_secs(1)) => task.look(Timestamp::now()).await,
+        }
+    }
+}
+
+struct Task {
+    ramps: Arc<Ramps>,
+    control: Control,
+    metrics: Arc<Metrics>,
+    folder: PathBuf,
+    progress: HashMap<String, Progress>,
+    /// Routes whose step is held, and it was said.
+    told: HashSet<String>,
+    last: Instant,
+}
+
+impl Task {
+    async fn look(&mut self, now: Timestamp) {
+        let passed = self.last.elapsed().min(LONGEST_LOOK);
+        self.last = Instant::now();
+        let standing = self.control.standing();
+        let mut paces = BTreeMap::new();
+        for route in &standing.structure.routes {
+            let Some((settings, ramp)) = running(&standing, &route.settings) else {
+                continue;
+            };
+            let held = self.held(&route.name, ramp, passed).await;
+            let sight = sight(&self.control, &standing, &route.settings, ramp, held, now);
+            let due = due(&sight);
+            self.act(&route.name, ramp, &due).await;
+            let pace = self.pace(&route.name, settings, ramp, held, &due, now);
+            paces.insert(route.name.to_string(), pace);
+        }
+        self.progress.retain(|route, _| paces.contains_key(route));
+        let steps = standing.live.routes.iter().filter_map(|(route, live)| {
+            let step = live.ramp.as_ref().map_or(0, |ramp| ramp.step + 1);
+            standing
+                .structure
+                .route_named(route)?
+                .settings
+                .ramp
+                .as_ref()?;
+            Some((&**route, step))
+        });
+        self.metrics.ramps(steps);
+        *self.ramps.0.lock().unwrap_or_else(PoisonError::into_inner) = paces;
+    }
+
+    /// How long the step was held, with the time that passed since the last look.
+    async fn held(&mut self, route: &str, ramp: &LiveRamp, passed: Duration) -> Duration {
+        let known = self.progress.get(route).filter(|known| known.is_of(ramp));
+        let next = match known {
+            Some(known) => known.after(passed),
+            None => {
+                self.told.remove(route);
+                progress::read(&self.folder, route, ramp).await
+            }
+        };
+        let is_written = progress::write(&self.folder, route, &next).await;
+        if let Err(error) = is_written {
+            tracing::warn!(
+                route,
+                "how long the step was held cannot be written down: {error}; a restart would begin it anew"
+            );
+        }
+        let held = next.held();
+        self.progress.insert(route.to_owned(), next);
+        held
+    }
+
+    async fn act(&mut self, route: &str, ramp: &LiveRamp, due: &Due) {
+        let order = match due {
+            Due::Wait(_) => return,
+            Due::Held(missing) => return self.tell_held(route, missing),
+            Due::Complete => RampOrder::Complete(ramp.step),
+            Due::Step => RampOrder::Next(ramp.step),
+        };
+        let order = Order {
+            action: Action::Ramp {
+                route: route.to_owned(),
+                order,
+                bounds: Bounds::Kept,
+                cold: false,
+            },
+            actor: ACTOR.into(),
+            reason: Some(reason(ramp, order)),
+            if_revision: None,
+            dry_run: false,
+        };
+        match self.control.order(order).await {
+            Ok(_) | Err(Rejection::Closed) => {}
+            Err(rejection) if self.told.insert(route.to_owned()) => {
+                tracing::warn!(route, "the ramp is held: {rejection}");
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn tell_held(&mut self, route: &str, missing: &[Missing]) {
+        if self.told.insert(route.to_owned()) {
+            let missing = words(missing).join("; ");
+            tracing::info!(route, "the ramp is held, it lacks {missing}");
+        }
+    }
+
+    fn pace(
+        &self,
+        route: &str,
+        settings: &model::Ramp,
+        ramp: &LiveRamp,
+        held: Duration,
+        due: &Due,
+        now: Timestamp,
+    ) -> Pace {
+        let hold_s = ramp.current().map_or(0, |step| step.hold_s);
+        let over = held.saturating_sub(Duration::from_secs(hold_s));
+        let hold_max = settings.hold_max.0;
+        let missing = match due {
+            Due::Held(missing) => words(missing),
+            _ => Vec::new(),
+        };
+        let is_late = !hold_max.is_zero() && over > hold_max && !missing.is_empty();
+        if is_late && !self.ramps.pace(route).is_some_and(|before| before.late) {
+            let lacks = missing.join("; ");
+            tracing::warn!(
+                route,
+                "the ramp is held for longer than hold_max, it lacks {lacks}"
+            );
+            self.control.announce(Notice::ramp_held(route, &missing));
+        }
+        let opens = missing
+            .contains(&Missing::Hours.to_string())
+            .then(|| settings.window.next(now).to_string());
+        Pace {
+            attempt: ramp.attempt,
+            step: ramp.step,
+            held_s: held.as_secs(),
+            missing,
+            opens,
+            late: is_late,
+        }
+    }
+}
+
+/// The ramp of a route that runs, and its settings.
+fn running<'a>(
+    standing: &'a Standing,
+    route: &'a model::Route,
+) -> Option<(&'a model::Ramp, &'a LiveRamp)> {
+    let settings = route.ramp.as_ref()?;
+    let ramp = standing.live.routes.get(&route.name)?.ramp.as_ref()?;
+    (ramp.phase == Phase::Running).then_some((settings, ramp))
+}
+
+/// What is seen of a ramp that runs.
+fn sight(
+    control: &Control,
+    standing: &Standing,
+    route: &model::Route,
+    ramp: &LiveRamp,
+    held: Duration,
+    now: Timestamp,
+) -> Sight {
+    let settings = route.ramp.as_ref();
+    let health = control.house().health(&ramp.canary);
+    let (healthy, total) = health.map_or((0, 0), |health| (health.healthy, health.total));
+    let wanted = settings.map_or(0, |ramp| ramp.min_healthy.of(total));
+    let live = standing.live.routes.get(&route.name);
+    Sight {
+        held_s: held.as_secs(),
+        hold_s: ramp.current().map_or(0, |step| step.hold_s),
+        is_last: ramp.is_last(),
+        auto: settings.is_none_or(|ramp| ramp.auto),
+        evidence: seen(control, route, ramp),
+        targets: (healthy, wanted),
+        in_hours: settings.is_none_or(|ramp| ramp.window.contain(now)),
+        is_marked: live.is_some_and(|live| live.state.holds()),
+    }
+}
+
+/// What the guard says of this step; what it says of another one is no evidence.
+fn seen(control: &Control, route: &model::Route, ramp: &LiveRamp) -> Option<Seen> {
+    let is_required = route
+        .ramp
+        .as_ref()
+        .is_some_and(|ramp| ramp.require_evidence);
+    let share = ramp
+        .current()
+        .map_or(0.0, |step| f64::from(step.share) / 10_000.0);
+    let nothing = Seen {
+        is_required,
+        standing: Comparison::NoData,
+        is_open: false,
+        no_harm: (0.0, 0.0),
+        units: 0,
+        harm: 0.0,
+    };
+    let Some(view) = control.house().guard(&route.name) else {
+        return is_required.then_some(nothing);
+    };
+    let harm = view.metrics.iter().map(|metric| metric.log_evidence);
+    let mut harm = harm.fold(0.0, f64::max);
+    if view.state == "tripped" {
+        // By the hard limit too, which leaves no evidence behind.
+        let needed = view
+            .metrics
+            .first()
+            .map_or(SUSPICION, |metric| metric.threshold);
+        harm = harm.max(needed);
+    }
+    if (view.share - share).abs() > 1e-9 {
+        return Some(Seen { harm, ..nothing });
+    }
+    Some(Seen {
+        standing: match view.state {
+            "ok" | "tripped" => Comparison::Comparing,
+            "baseline_unhealthy" => Comparison::Frozen,
+            _ => Comparison::NoData,
+        },
+        is_open: view.gate.open,
+        no_harm: (view.gate.log_evidence, view.gate.threshold),
+        units: view.gate.users,
+        harm,
+        ..nothing
+    })
+}
+
+fn words(missing: &[Missing]) -> Vec<String> {
+    missing.iter().map(ToString::to_string).collect()
+}
+
+/// Why, for the history.
+fn reason(ramp: &LiveRamp, order: RampOrder) -> String {
+    let n_steps = ramp.plan.len();
+    let next = match order {
+        RampOrder::Next(step) => step + 1,
+        _ => ramp.step,
+    };
+    let share = ramp
+        .plan
+        .get(next)
+        .map_or(0.0, |step| f64::from(step.share) / 100.0);
+    match order {
+        RampOrder::Next(_) => format!("step {} of {n_steps}: {share} %", next + 1),
+        _ => format!("step {} of {n_steps} was held for its time", next + 1),
+    }
+}
