@@ -307,3 +307,26 @@ fn a_client_above_its_rate_is_answered_429_and_keeps_its_connection() {
     assert_eq!(causes as usize, 50 - served);
     assert_eq!(ec2.count(), served + 21);
 }
+
+#[test]
+fn a_client_that_takes_nothing_is_cut() {
+    let ec2 = Stub::with("ec2", |exchange| {
+        let body = vec![b'x'; 16 << 20];
+        exchange.answer("200 OK", "", &body)
+    });
+    let file = File::single(&ec2).server("timeouts.body = \"500ms\"");
+    let kanaria = Kanaria::start(&file);
+    let mut client = kanaria.client();
+    let began = Instant::now();
+    client
+        .wire
+        .send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        .unwrap();
+    let line = &kanaria.log_of(1)[0];
+    about(
+        "an answer not taken",
+        began.elapsed(),
+        Duration::from_millis(500),
+    );
+    assert_eq!(line["error"], "client_closed");
+}

@@ -45,6 +45,8 @@ pub struct Connection {
     outbound: BytesMut,
     timer: Option<Pin<Box<Sleep>>>,
     last_byte: Instant,
+    /// Since when the client has not taken what is sent to it.
+    stalled: Option<Instant>,
     open: Option<Open>,
 }
 
@@ -67,6 +69,7 @@ impl Connection {
             outbound: BytesMut::new(),
             timer: None,
             last_byte: Instant::now(),
+            stalled: None,
             open: Some(open),
         }
     }
@@ -214,6 +217,14 @@ impl Connection {
         if let Some(ending) = self.wire.ordered() {
             return self.end(ending);
         }
+        self.poll_limit(context, limit)
+    }
+
+    fn poll_limit(
+        &mut self,
+        context: &mut Context<'_>,
+        limit: Option<(std::time::Instant, Ending)>,
+    ) -> Poll<io::Result<()>> {
         let Some((deadline, ending)) = limit else {
             return Poll::Pending;
         };
@@ -239,8 +250,9 @@ impl Connection {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// A client that takes nothing holds up the request's end, unless that has come and an answer says so. How quiet it is
-    /// meanwhile is its own silence, which pingora bounds.
+    /// A client that takes nothing is waited for as long as it may stall, or until the request must end.
+    ///
+    /// pingora would time each write, which a client that takes it at once pays for, too.
     fn poll_send_or_end(
         &mut self,
         context: &mut Context<'_>,
@@ -251,11 +263,23 @@ impl Connection {
             let socket = Pin::new(self.socket_mut()?);
             sent = socket.poll_flush(context).map_ok(|()| 0);
         }
-        if sent.is_pending() && self.wire.ended().is_none() {
-            let whole = self.wire.whole();
-            ready!(self.poll_end_by(context, whole))?;
+        match sent {
+            Poll::Pending => ready!(self.poll_unsent(context))?,
+            // A part of it does not count: to take a byte at a time is to stall.
+            Poll::Ready(Ok(taken)) if taken == more.len() => self.stalled = None,
+            Poll::Ready(_) => {}
         }
         sent
+    }
+
+    fn poll_unsent(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let stalled = *self.stalled.get_or_insert_with(Instant::now);
+        let limit = self.wire.limit_unsent(stalled.into_std());
+        if self.wire.ended().is_some() {
+            self.poll_limit(context, limit)
+        } else {
+            self.poll_end_by(context, limit)
+        }
     }
 
     /// Writes what was gathered and `more` behind it; how much of `more` went, or 0 when nothing was left to write.

@@ -20,6 +20,8 @@ pub enum Ending {
     Evicted = 3,
     /// Its target left the pool, and the time to finish was over.
     Drained = 4,
+    /// Its client did not take what was sent to it.
+    Stalled = 5,
 }
 
 /// What may end a request from outside, and what did.
@@ -42,6 +44,7 @@ impl Ending {
             2 => Some(Self::Deadline),
             3 => Some(Self::Evicted),
             4 => Some(Self::Drained),
+            5 => Some(Self::Stalled),
             _ => None,
         }
     }

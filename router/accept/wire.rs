@@ -44,6 +44,7 @@ pub struct Wire {
     quiet_from: AtomicU64,
     quiet_limit: AtomicU64,
     whole_limit: AtomicU64,
+    stall_limit: AtomicU64,
     ends: Ends,
     switched: AtomicBool,
     met: AtomicBool,
@@ -96,6 +97,7 @@ impl Wire {
             quiet_from: AtomicU64::new(0),
             quiet_limit: AtomicU64::new(0),
             whole_limit: AtomicU64::new(0),
+            stall_limit: AtomicU64::new(0),
             ends: Ends::default(),
             switched: AtomicBool::new(false),
             met: AtomicBool::new(false),
@@ -131,6 +133,7 @@ impl Wire {
         self.sent.store(0, Relaxed);
         self.quiet_limit.store(0, Relaxed);
         self.whole_limit.store(0, Relaxed);
+        self.stall_limit.store(0, Relaxed);
         self.ends.begin();
         self.switched.store(false, Relaxed);
         self.met.store(false, Relaxed);
@@ -215,9 +218,18 @@ impl Wire {
         let quiet = self
             .quiet()
             .map(|(from, limit)| (last_byte.max(from) + limit, Ending::Quiet));
-        match (quiet, self.whole()) {
-            (Some(quiet), Some(whole)) => Some(if whole.0 < quiet.0 { whole } else { quiet }),
-            (quiet, whole) => quiet.or(whole),
+        sooner(quiet, self.whole())
+    }
+
+    /// When the request must have ended, if its client has taken nothing since `stalled`, and why.
+    pub(super) fn limit_unsent(&self, stalled: Instant) -> Option<(Instant, Ending)> {
+        let limit = self.stall_limit.load(Relaxed);
+        let end = || (stalled + Duration::from_micros(limit), Ending::Stalled);
+        let stall = (limit > 0).then(end);
+        match self.ended() {
+            // What is sent now says that it has ended.
+            Some(_) => stall,
+            None => sooner(stall, self.whole()),
         }
     }
 
@@ -274,6 +286,11 @@ impl Wire {
         self.whole_limit.store(limit.as_micros() as u64, Relaxed);
     }
 
+    /// The client must take each part of the answer within `limit`; 0 means that it may take any time.
+    pub fn limit_stall(&self, limit: Duration) {
+        self.stall_limit.store(limit.as_micros() as u64, Relaxed);
+    }
+
     /// What is left of the time of `limit_whole`; `None` without one.
     pub fn left(&self) -> Option<Duration> {
         let (end, _) = self.whole()?;
@@ -303,6 +320,7 @@ impl Wire {
     /// The target switched protocols: from now on every byte belongs to the request, and it may be quiet for `idle`.
     pub fn switch(&self, idle: Duration) {
         self.limit_whole(Duration::ZERO);
+        self.limit_stall(Duration::ZERO);
         self.limit_quiet(Instant::now(), idle);
         self.switched.store(true, Relaxed);
     }
@@ -362,5 +380,15 @@ impl Wire {
     /// Bytes of the answer written so far: head and body.
     pub fn sent(&self) -> u64 {
         self.sent.load(Relaxed)
+    }
+}
+/// Whichever comes first.
+fn sooner(
+    one: Option<(Instant, Ending)>,
+    other: Option<(Instant, Ending)>,
+) -> Option<(Instant, Ending)> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(if other.0 < one.0 { other } else { one }),
+        (one, other) => one.or(other),
     }
 }

@@ -36,7 +36,11 @@ impl Exchange {
         }
         let server = &self.hold.snapshot().structure.server;
         session.set_read_timeout(Some(server.timeouts.body.0));
-        session.set_write_timeout(Some(server.timeouts.body.0));
+        if session.as_downstream().as_http1().is_some() {
+            wire.limit_stall(server.timeouts.body.0);
+        } else {
+            session.set_write_timeout(Some(server.timeouts.body.0));
+        }
         let head = session.req_header_mut();
         make_origin_form(head)?;
         let parts = head::into_parts(head);

@@ -19,6 +19,7 @@ impl Exchange {
             Ending::Deadline => Cause::BodyTimeout,
             Ending::Evicted => Cause::Evicted,
             Ending::Drained => Cause::Deregistered,
+            Ending::Stalled => Cause::ClientClosed,
         }
     }
 

@@ -22,6 +22,8 @@ use crate::record::{Cause, Upstream};
 
 /// Requests that share one connection of HTTP/2 to a target.
 const TARGET_STREAMS: u32 = 100;
+/// A head of fewer bytes leaves at once: the system holds 16 KiB and more for a connection, and all before it has been sent.
+const SMALL: u64 = 4096;
 /// Bytes of an answer that a target may send ahead of its client: more than the largest message that gRPC takes, so that
 /// a target can put down the answer to one message and read the next.
 const TARGET_WINDOW: u32 = 5 * 1024 * 1024;
@@ -206,6 +208,9 @@ impl Exchange {
         }
         if self.wire_times() {
             peer.options.read_timeout = None;
+            if self.fits_a_buffer() {
+                peer.options.write_timeout = None;
+            }
         }
         if let Some(left) = self.left() {
             bound(&mut peer, left);
@@ -222,6 +227,12 @@ impl Exchange {
             peer.group_key = unshared_key();
         }
         Ok(peer)
+    }
+
+    /// Whether what is sent is small enough to be taken by the system at once, so that nobody can wait for it.
+    fn fits_a_buffer(&self) -> bool {
+        let arrival = self.arrival.as_ref();
+        arrival.is_some_and(|arrival| arrival.wire.received() < SMALL)
     }
 
     /// Whether nothing else may share the request's connection to its target.
