@@ -10,6 +10,7 @@ mod budget;
 mod current;
 mod ejection;
 mod eligible;
+mod handle;
 pub mod health;
 mod lease;
 mod members;
@@ -32,6 +33,7 @@ use budget::Budget;
 use current::Current;
 pub use ejection::EjectionCause;
 use eligible::Eligible;
+use handle::Handle;
 use lease::Place;
 pub use lease::{Failure, Lease};
 use members::{Member, Members};
@@ -227,7 +229,7 @@ impl Pool {
         members: &'a Members,
         rotation: &Rotation,
         terms: &Terms<'_>,
-    ) -> Option<&'a Arc<Target>> {
+    ) -> Option<&'a Arc<Handle>> {
         let now = terms.now;
         let takes = |position: usize| {
             let target = &members.active[position].target;
@@ -251,13 +253,13 @@ impl Pool {
         &self,
         members: &'a Members,
         terms: Terms<'_>,
-        choose: impl Fn(&Terms<'_>) -> Option<&'a Arc<Target>>,
+        choose: impl Fn(&Terms<'_>) -> Option<&'a Arc<Handle>>,
     ) -> Result<Lease, NoTarget> {
         let place = self.place()?;
         while let Some(target) = choose(&terms) {
             // Somebody else may have taken the last place meanwhile; then there is one target less to choose from.
-            if target.enter(terms.most) {
-                return Ok(Lease::new(target, place, terms.now));
+            if target.take_seat(terms.most) {
+                return Ok(Lease::new(target.target(), place, &terms));
             }
         }
         if members.active.is_empty() {

@@ -6,14 +6,17 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::target::Target;
+use super::terms::Terms;
 use super::{EjectionCause, NoTarget, Pool, Shared};
 
 /// A request's place at a target; dropping it gives the place back.
 #[derive(Debug)]
 pub struct Lease {
+    /// Counts the request for as long as it is here.
     target: Arc<Target>,
     started: u64,
     _place: Option<Place>,
+    has_seat: bool,
 }
 
 /// A request's place among those that a pool may have at once; dropping it gives it back.
@@ -38,12 +41,13 @@ pub enum Failure {
 }
 
 impl Lease {
-    /// For a request that `target` has counted in at `started`.
-    pub(super) fn new(target: &Arc<Target>, place: Option<Place>, started: u64) -> Self {
+    /// For a request that has its place in the pool, and a seat at `target` where `terms` limit those.
+    pub(super) fn new(target: Arc<Target>, place: Option<Place>, terms: &Terms<'_>) -> Self {
         Self {
-            target: Arc::clone(target),
-            started,
+            target,
+            started: terms.now,
             _place: place,
+            has_seat: terms.most > 0,
         }
     }
 
@@ -58,12 +62,6 @@ impl Lease {
     }
 }
 
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.target.leave_request();
-    }
-}
-
 impl Place {
     /// One more, unless there are `most`.
     pub(super) fn take(shared: &Arc<Shared>, most: u32) -> Result<Self, NoTarget> {
@@ -73,6 +71,14 @@ impl Place {
             Ok(place)
         } else {
             Err(NoTarget::Full)
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if self.has_seat {
+            self.target.leave_seat();
         }
     }
 }

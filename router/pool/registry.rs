@@ -17,6 +17,7 @@ use tokio::sync::{broadcast, watch};
 use super::budget::Budget;
 use super::current::Current;
 use super::ejection::{Outliers, Rule};
+use super::handle::Handle;
 use super::members::Members;
 use super::roster::Roster;
 use super::tally::Tally;
@@ -35,7 +36,7 @@ pub struct Pools {
     swapped: watch::Sender<u64>,
     sources: Mutex<Sources>,
     /// Targets that left and whose time to drain is over, as long as they have requests.
-    overdue: Mutex<Vec<Arc<Target>>>,
+    overdue: Mutex<Vec<Arc<Handle>>>,
     gone: watch::Sender<u64>,
 }
 
@@ -225,7 +226,7 @@ impl Pools {
         shape
     }
 
-    fn overdue_targets(&self) -> MutexGuard<'_, Vec<Arc<Target>>> {
+    fn overdue_targets(&self) -> MutexGuard<'_, Vec<Arc<Handle>>> {
         self.overdue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -290,7 +291,7 @@ impl Pool {
         let until = now + self.settings.deregistration_delay.0.as_micros() as u64;
         let version = self.shared.version();
         let next = Members::next(&before, roster, (version, now), until, |target| {
-            Arc::new(Target::new(target.address, self.first_health(), now))
+            Arc::new(Handle::new(target.address, self.first_health(), now))
         });
         let next = Arc::new(next);
         for target in next.targets() {
@@ -309,7 +310,7 @@ impl Pool {
     }
 
     /// Forgets targets whose time to drain is over, and says which.
-    fn sweep(&self, now: u64) -> Vec<Arc<Target>> {
+    fn sweep(&self, now: u64) -> Vec<Arc<Handle>> {
         self.compare(now);
         let members = self.members.load_full();
         self.announce_all(&members, now);

@@ -52,7 +52,8 @@ pub(super) enum Use {
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Target {
-    in_flight: AtomicU32,
+    /// Requests in flight, where their number is limited.
+    seats: AtomicU32,
     health: AtomicU8,
     slow_from: AtomicU64,
     ejected_until: AtomicU64,
@@ -131,8 +132,8 @@ impl Target {
         Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             address,
-            in_flight: AtomicU32::new(0),
             registered: now,
+            seats: AtomicU32::new(0),
             health: AtomicU8::new(health as u8),
             health_before: AtomicU8::new(Health::Initial as u8),
             health_since: AtomicU64::new(now),
@@ -151,29 +152,22 @@ impl Target {
         }
     }
 
-    /// Requests that it has now.
-    pub(super) fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Relaxed)
-    }
-
-    /// Whether it has fewer than `most` requests; 0 means no limit.
+    /// Whether fewer than `most` requests have taken a seat; 0 means no limit.
     pub(super) fn has_room(&self, most: u32) -> bool {
-        most == 0 || self.in_flight() < most
+        most == 0 || self.seats.load(Ordering::Relaxed) < most
     }
 
-    /// Counts one more request, unless it has `most`; 0 means no limit.
-    pub(super) fn enter(&self, most: u32) -> bool {
-        let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
-        let has_room = most == 0 || before < most;
+    /// Takes a seat for one more request, unless `most` are taken; 0 means no limit, and no seats.
+    pub(super) fn take_seat(&self, most: u32) -> bool {
+        let has_room = most == 0 || self.seats.fetch_add(1, Ordering::Relaxed) < most;
         if !has_room {
-            self.leave_request();
+            self.leave_seat();
         }
         has_room
     }
 
-    /// Counts one request less.
-    pub(super) fn leave_request(&self) {
-        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+    pub(super) fn leave_seat(&self) {
+        self.seats.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub(super) fn health(&self) -> Health {

@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use super::target::{Target, Use};
+use super::handle::Handle;
+use super::target::Use;
 
 /// What a request asks of a target.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +24,7 @@ impl Terms<'_> {
     }
 
     /// Whether `target` will do.
-    pub(super) fn admit(&self, target: &Target) -> bool {
+    pub(super) fn admit(&self, target: &Handle) -> bool {
         target.usable(self.now) >= self.least
             && target.has_room(self.most)
             && !self.tried.contains(&target.address)

@@ -75,7 +75,7 @@ fn in_flight(pool: &Pool) -> u32 {
         .sum()
 }
 
-fn target(pool: &Pool, port: u16) -> Arc<Target> {
+fn target(pool: &Pool, port: u16) -> Arc<Handle> {
     let members = pool.members.load();
     let found = members
         .targets()

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use super::ask::Terms;
 use super::watch::Watch;
+use crate::pool::handle::Handle;
 use crate::pool::members::Member;
-use crate::pool::target::Target;
 use crate::pool::{Pool, Pools};
 
 /// Between the first checks of targets that came together.
@@ -35,7 +35,7 @@ struct OfPool {
 
 /// The check of one target; it ends when this is dropped.
 struct Running {
-    target: Arc<Target>,
+    target: Arc<Handle>,
     task: JoinHandle<()>,
 }
 
@@ -145,7 +145,7 @@ impl OfPool {
         Arc::ptr_eq(&self.pool, pool) && Arc::ptr_eq(&self.members, members)
     }
 
-    fn watch(&self, pools: &Arc<Pools>, target: &Arc<Target>) -> Watch {
+    fn watch(&self, pools: &Arc<Pools>, target: &Arc<Handle>) -> Watch {
         Watch {
             pools: Arc::clone(pools),
             pool: Arc::clone(self.pool.name()),

@@ -8,7 +8,8 @@ use tokio::time::{self, Instant};
 use super::ask::Terms;
 use super::outcome::Outcome;
 use super::streak::Streak;
-use crate::pool::target::{Health, Target};
+use crate::pool::handle::Handle;
+use crate::pool::target::Health;
 use crate::pool::{Pools, Shared};
 
 /// Everything about the checks of one target.
@@ -16,7 +17,7 @@ pub(super) struct Watch {
     pub(super) pools: Arc<Pools>,
     pub(super) pool: Arc<str>,
     pub(super) shared: Arc<Shared>,
-    pub(super) target: Arc<Target>,
+    pub(super) target: Arc<Handle>,
     pub(super) terms: Arc<Terms>,
 }
 
