@@ -13,6 +13,7 @@ mod offline;
 mod plan;
 mod show;
 mod table;
+mod watch;
 mod words;
 
 use std::fmt::Display;

@@ -280,3 +280,32 @@ fn the_demo_runs_without_a_file_and_says_what_to_try() {
     ];
     says(&command(folder.path(), &arguments), 1, &[&port, "--port"]);
 }
+
+#[test]
+fn status_can_be_watched_while_things_change() {
+    let (ec2, ecs) = (Stub::start("ec2"), Stub::start("ecs"));
+    let kanaria = Kanaria::start(&File::split(&ec2, &ecs, "ec2 = 95, ecs = 5"));
+    let admin = format!("http://{}", kanaria.admin.address);
+    let mut watching = std::process::Command::new(env!("CARGO_BIN_EXE_kanaria"))
+        .args(["status", "--watch=1", "--admin", &admin])
+        .env("NO_COLOR", "1")
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines =
+        std::io::BufRead::lines(std::io::BufReader::new(watching.stdout.take().unwrap()));
+    let mut wait = |text: &str| {
+        let found = lines
+            .by_ref()
+            .take(400)
+            .any(|line| line.unwrap().contains(text));
+        assert!(found, "the watch ended before it told {text}");
+    };
+    wait("95.00 %");
+    kanaria.admin.set_web(60, 40);
+    wait("60.00 %");
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+    let wrong = kanaria.run(&["status", "--watch=0"]);
+    assert_eq!(wrong.code, Some(64), "{wrong:?}");
+}

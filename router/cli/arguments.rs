@@ -88,6 +88,9 @@ pub enum Verb {
     Status {
         /// Only this route.
         route: Option<String>,
+        /// Ask again every 2 seconds, or every so many, until interrupted.
+        #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "2", value_parser = clap::value_parser!(u64).range(1..=3600))]
+        watch: Option<u64>,
     },
     /// Show the weights of a route, or set them.
     #[command(

@@ -4,6 +4,7 @@ mod ramp;
 mod targets;
 
 use std::path::Path;
+use std::time::Duration;
 
 use clap::CommandFactory;
 use http::Method;
@@ -14,7 +15,7 @@ use super::arguments::{
     Arguments, Change, Explain, FlagVerb, GuardVerb, HistoryVerb, Remote, Verb, Weights,
 };
 use super::ask::{Question, Show, ask};
-use super::{Code, Outcome, Program, again, metrics, offline, plan, show};
+use super::{Code, Outcome, Program, again, metrics, offline, plan, show, watch};
 use crate::client::{Call, segment};
 use crate::demo;
 
@@ -99,8 +100,17 @@ pub fn execute(arguments: Arguments, program: &Program, surroundings: &Surroundi
             }
             (None, None) => self::explain(&explain),
         },
-        Verb::Status { route: None } => look(Call::get("/api/v1/status"), Show::Status),
-        Verb::Status { route: Some(route) } => one_route(&route),
+        Verb::Status {
+            route,
+            watch: seconds,
+        } => {
+            let question = || status(route.as_deref());
+            if let Some(seconds) = seconds {
+                let every = Duration::from_secs(seconds);
+                return watch::watch(question, every, &remote, surroundings);
+            }
+            question()
+        }
         Verb::Weights(weights) => self::weights(weights),
         Verb::Rollback { route, change } => rollback(route, change),
         Verb::Resume { route, change } => on_route(&route, "resume", change, Show::Resumed),
@@ -141,6 +151,13 @@ pub fn execute(arguments: Arguments, program: &Program, surroundings: &Surroundi
 fn explain(explain: &Explain) -> Question {
     let call = Call::send(Method::POST, "/api/v1/explain", question_of(explain));
     look(call, Show::Explanation)
+}
+
+fn status(route: Option<&str>) -> Question {
+    match route {
+        Some(route) => one_route(route),
+        None => look(Call::get("/api/v1/status"), Show::Status),
+    }
 }
 
 fn history(limit: u32) -> Question {
