@@ -19,6 +19,7 @@ use super::head::{self, Beginning, Next, Patience};
 use super::probe::{self, Readiness};
 use crate::hygiene;
 use crate::proxy::Proxy;
+use crate::publish::Published;
 use crate::record::Cause;
 use crate::refuse::{Refuser, Said};
 
@@ -61,9 +62,7 @@ pub(super) async fn serve(mut connection: Connection, service: Arc<Service>) {
     let timer = pin!(tokio::time::sleep(Duration::ZERO));
     let mut patience = Patience::new(timer, Alarm::new(shutdown, waiting));
     loop {
-        // A log that may not lose a line holds up the next request, not the ones it has to tell of.
-        service.refuser.recorder().ready().await;
-        let published = service.refuser.publisher().current();
+        let published = next_published(&service).await;
         let server = &published.snapshot.structure.server;
         match head::next(&mut connection, server, &mut patience).await {
             Next::Nothing => return,
@@ -86,6 +85,18 @@ pub(super) async fn serve(mut connection: Connection, service: Arc<Service>) {
             }
         }
     }
+}
+
+/// The snapshot for the next head. A log that may not lose a line holds up the next request, not the ones it has to tell
+/// of.
+async fn next_published(service: &Service) -> Arc<Published> {
+    let publisher = service.refuser.publisher();
+    let published = publisher.current();
+    if published.snapshot.structure.access_logs.is_empty() {
+        return published;
+    }
+    service.refuser.recorder().ready().await;
+    publisher.current()
 }
 
 /// Answers what is no request that we serve, and closes.

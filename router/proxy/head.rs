@@ -45,7 +45,7 @@ const MARKS: usize = 9;
 impl Exchange {
     /// Makes the head for the target out of `request`, of which pingora has removed what belongs to the client's hop.
     pub(super) fn stamp_request(&mut self, request: &mut RequestHeader) -> Result<()> {
-        let now = Instant::now();
+        let now = self.moment_of_sending();
         if let Some(arrival) = &self.arrival {
             let mut parts = into_parts(request);
             parts.headers.reserve(MARKS);
@@ -94,6 +94,13 @@ impl Exchange {
         for name in twins {
             headers.remove(name);
         }
+    }
+
+    /// A kept connection is found in no time, so the moment of the pick will do: a look at the clock costs more than that.
+    fn moment_of_sending(&self) -> Instant {
+        let is_kept = self.upstream.is_some_and(|it| it.connect.is_none());
+        let picked = self.connecting.filter(|_| is_kept);
+        picked.unwrap_or_else(Instant::now)
     }
 
     fn set_forwarded(&self, arrival: &Arrival, headers: &mut HeaderMap) -> Result<()> {
