@@ -396,7 +396,8 @@ fn every_metric_is_documented_and_every_documented_one_exists() {
         "a.test",
         Wanted::hosts(&["a.test"]),
     );
-    let file = file.pool_keys("ecs", check);
+    let judged = "[routes.guard]\n[routes.ramp]\nsteps = [{ percent = 50, hold = \"1h\" }]";
+    let file = file.pool_keys("ecs", check).route(judged);
     let file = file.server("trusted_proxies = [\"192.0.2.1/32\"]");
     let balanced =
         "[[listeners]]\nname = \"balanced\"\nbind = \"127.0.0.1:0\"\nproxy_protocol = \"required\"";
@@ -409,9 +410,14 @@ fn every_metric_is_documented_and_every_documented_one_exists() {
     let nothing = serde_json::json!({});
     kanaria.admin.post("/api/v1/reload", &nothing);
     kanaria.admin.post("/api/v1/rollback", &nothing);
-    let exposed: BTreeSet<String> = kanaria
-        .admin
-        .metrics()
+    let metrics = until("guard and ramp have said something", || {
+        let metrics = kanaria.admin.metrics();
+        let told = ["\nkanaria_guard_log_evidence{", "\nkanaria_ramp_step{"];
+        told.iter()
+            .all(|it| metrics.contains(it))
+            .then_some(metrics)
+    });
+    let exposed: BTreeSet<String> = metrics
         .lines()
         .filter_map(|line| {
             line.strip_prefix("# TYPE ")?

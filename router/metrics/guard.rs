@@ -68,6 +68,8 @@ impl Guards {
             for (metric, log_evidence) in evidence {
                 let gauge = self.evidence.with_label_values(&[route, metric]);
                 gauge.set(log_evidence);
+                // There from the start, so that the first trip is seen as a rise.
+                self.trips.with_label_values(&[route, metric]);
             }
         }
     }
