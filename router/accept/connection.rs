@@ -348,6 +348,10 @@ impl AsyncWrite for Connection {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let taken = if self.outbound.len() + bytes.len() <= GATHER {
+            if self.outbound.is_empty() {
+                // All before it has been taken, the last of a large part as well.
+                self.stalled = None;
+            }
             if self.outbound.capacity() == 0 {
                 self.outbound = BytesMut::with_capacity(GATHER);
             }
