@@ -26,8 +26,9 @@ use crate::plan::{Again, Report};
 
 pub use again::Lookup;
 pub use arguments::{
-    Arguments, Change, Deregister, Explain, Field, FlagVerb, GuardVerb, HistoryVerb, NotAnArgument,
-    Plan, PoolWeight, Ramp, RampVerb, Register, Remote, TargetsVerb, Verb, Weights,
+    Arguments, Change, Deregister, Drain, Explain, Field, FlagVerb, GuardVerb, HistoryVerb,
+    NotAnArgument, Plan, PoolWeight, Ramp, RampVerb, Register, Remote, Reshuffle, Restore,
+    TargetsVerb, Verb, Weights,
 };
 pub use execute::{Surroundings, execute};
 pub use metrics::Form;

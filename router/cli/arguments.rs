@@ -117,18 +117,7 @@ pub enum Verb {
         change: Change,
     },
     /// Give a pool of a route in mode `pin` no new clients, and let those that are pinned to it finish.
-    Drain {
-        /// The route.
-        route: String,
-        /// The pool.
-        pool: String,
-        /// Also when that raises a canary of a route that was rolled back, or by more than `max_step`.
-        #[arg(long)]
-        force: bool,
-        /// How.
-        #[command(flatten)]
-        change: Change,
-    },
+    Drain(Drain),
     /// What was changed, newest first.
     #[command(args_conflicts_with_subcommands = true)]
     History {
@@ -140,27 +129,9 @@ pub enum Verb {
         verb: Option<HistoryVerb>,
     },
     /// Bring back the weights of an earlier revision.
-    Restore {
-        /// The revision, a number from `kanaria history`.
-        revision: u64,
-        /// Also when that raises a canary of a route that was rolled back, or by more than `max_step`.
-        #[arg(long)]
-        force: bool,
-        /// How.
-        #[command(flatten)]
-        change: Change,
-    },
+    Restore(Restore),
     /// Give every user of a route's cohort a new bucket.
-    Reshuffle {
-        /// The route.
-        route: String,
-        /// Also while a canary has a weight: users then change their pool.
-        #[arg(long)]
-        force: bool,
-        /// How.
-        #[command(flatten)]
-        change: Change,
-    },
+    Reshuffle(Reshuffle),
     /// List the targets of a pool, register some, or take some out.
     Targets {
         /// What to do with them.
@@ -211,6 +182,47 @@ pub enum Verb {
     },
     /// Print the manual page.
     Man,
+}
+
+/// What to drain, and how.
+#[derive(Debug, Args)]
+pub struct Drain {
+    /// The route.
+    pub route: String,
+    /// The pool.
+    pub pool: String,
+    /// Also when that raises a canary of a route that was rolled back, or by more than `max_step`.
+    #[arg(long)]
+    pub force: bool,
+    /// How.
+    #[command(flatten)]
+    pub change: Change,
+}
+
+/// What to bring back, and how.
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// The revision, a number from `kanaria history`.
+    pub revision: u64,
+    /// Also when that raises a canary of a route that was rolled back, or by more than `max_step`.
+    #[arg(long)]
+    pub force: bool,
+    /// How.
+    #[command(flatten)]
+    pub change: Change,
+}
+
+/// Whose buckets to change, and how.
+#[derive(Debug, Args)]
+pub struct Reshuffle {
+    /// The route.
+    pub route: String,
+    /// Also while a canary has a weight: users then change their pool.
+    #[arg(long)]
+    pub force: bool,
+    /// How.
+    #[command(flatten)]
+    pub change: Change,
 }
 
 /// What every changing verb takes.

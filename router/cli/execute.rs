@@ -3,7 +3,7 @@
 mod ramp;
 mod targets;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::CommandFactory;
@@ -12,7 +12,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::arguments::{
-    Arguments, Change, Explain, FlagVerb, GuardVerb, HistoryVerb, Remote, Verb, Weights,
+    Arguments, Change, Drain, Explain, FlagVerb, GuardVerb, HistoryVerb, Remote, Reshuffle,
+    Restore, Verb, Weights,
 };
 use super::ask::{Question, Show, ask};
 use super::{Code, Outcome, Program, again, metrics, offline, plan, show, watch};
@@ -40,112 +41,103 @@ pub struct Surroundings {
 pub fn execute(arguments: Arguments, program: &Program, surroundings: &Surroundings) -> Outcome {
     let Arguments { verb, remote } = arguments;
     let question = match verb {
-        Verb::Run {
-            config,
-            upgrade: false,
-        } => return quiet((program.run)(&config)),
-        Verb::Run {
-            config,
-            upgrade: true,
-        } => return quiet((program.upgrade)(&config)),
+        Verb::Run { config, upgrade } => return run(program, &config, upgrade),
         Verb::Demo(options) => return demo::demo(&options, program.run, surroundings),
         Verb::Check { file } => return offline::check(program, &file, remote.json),
         Verb::Schema => return Outcome::done(offline::pretty(&(program.schema)())),
         Verb::Metrics { format, state } => {
-            let plain = Remote {
-                json: false,
-                ..remote.clone()
-            };
-            let asked = ask(
-                look(Call::get("/metrics"), Show::Metrics),
-                &plain,
-                surroundings,
-            );
-            return metrics::told(asked, format, state.as_ref(), &remote, surroundings);
+            return counted(format, state.as_ref(), &remote, surroundings);
         }
         Verb::Plan(plan) => return plan::plan(program, &plan, remote.json, surroundings),
         Verb::Completions { shell } => return offline::completions(Arguments::command(), shell),
         Verb::Man => return offline::manual(Arguments::command()),
         Verb::History {
-            verb:
-                Some(HistoryVerb::Verify {
-                    path,
-                    state_dir,
-                    config,
-                }),
-            ..
-        } => {
-            let place = path.or(state_dir);
-            return offline::verify(program, place.as_deref(), &config, remote.json);
-        }
-        Verb::Guard {
-            verb:
-                GuardVerb::Replay {
-                    route,
-                    state_dir,
-                    config,
-                },
-        } => {
-            let (folder, route) = (state_dir.as_deref(), route.as_deref());
-            return offline::replay(program, folder, &config, route, remote.json);
-        }
+            verb: Some(verb), ..
+        } => return verify(verb, program, remote.json),
+        Verb::Guard { verb } => return replay(verb, program, remote.json),
         Verb::Ramp { verb } => return ramp::execute(verb, program, &remote, surroundings),
-        Verb::Explain(explain) => match (&explain.request_id, &explain.config) {
-            (Some(id), _) => {
-                return again::explain(program, &explain, id, remote.json, surroundings);
-            }
-            (None, Some(file)) => {
-                let question = question_of(&explain);
-                return explain_file(program, file, &question, remote.json, surroundings);
-            }
-            (None, None) => self::explain(&explain),
+        Verb::Explain(explain) => match explained(&explain, program, remote.json, surroundings) {
+            Some(outcome) => return outcome,
+            None => self::explain(&explain),
         },
         Verb::Status {
             route,
-            watch: seconds,
+            watch: Some(seconds),
         } => {
-            let question = || status(route.as_deref());
-            if let Some(seconds) = seconds {
-                let every = Duration::from_secs(seconds);
-                return watch::watch(question, every, &remote, surroundings);
-            }
-            question()
+            let every = Duration::from_secs(seconds);
+            return watch::watch(|| status(route.as_deref()), every, &remote, surroundings);
         }
+        Verb::Status { route, watch: None } => status(route.as_deref()),
         Verb::Weights(weights) => self::weights(weights),
         Verb::Rollback { route, change } => rollback(route, change),
         Verb::Resume { route, change } => on_route(&route, "resume", change, Show::Resumed),
-        Verb::Drain {
-            route,
-            pool,
-            force,
-            change,
-        } => forced(drain(&route, pool, change), force),
+        Verb::Drain(drain) => self::drain(drain),
         Verb::History { limit, verb: None } => history(limit),
-        Verb::Restore {
-            revision,
-            force,
-            change,
-        } => restore(revision, force, change),
-        Verb::Reshuffle {
-            route,
-            force,
-            change,
-        } => forced(
-            on_route(&route, "reshuffle", change, Show::Reshuffled),
-            force,
-        ),
+        Verb::Restore(restore) => self::restore(restore),
+        Verb::Reshuffle(reshuffle) => self::reshuffle(reshuffle),
         Verb::Reload { change } => reload(change),
-        Verb::Flag {
-            verb:
-                FlagVerb::Mint {
-                    route,
-                    flag,
-                    expires,
-                },
-        } => mint(&route, &flag, &expires),
+        Verb::Flag { verb } => mint(verb),
         Verb::Targets { verb } => targets::question(verb),
     };
     ask(question, &remote, surroundings)
+}
+
+fn run(program: &Program, config: &Path, upgrade: bool) -> Outcome {
+    quiet(if upgrade {
+        (program.upgrade)(config)
+    } else {
+        (program.run)(config)
+    })
+}
+
+fn counted(
+    format: metrics::Form,
+    state: Option<&PathBuf>,
+    remote: &Remote,
+    surroundings: &Surroundings,
+) -> Outcome {
+    let plain = Remote {
+        json: false,
+        ..remote.clone()
+    };
+    let question = look(Call::get("/metrics"), Show::Metrics);
+    let asked = ask(question, &plain, surroundings);
+    metrics::told(asked, format, state, remote, surroundings)
+}
+
+fn verify(verb: HistoryVerb, program: &Program, json: bool) -> Outcome {
+    let HistoryVerb::Verify {
+        path,
+        state_dir,
+        config,
+    } = verb;
+    let place = path.or(state_dir);
+    offline::verify(program, place.as_deref(), &config, json)
+}
+
+fn replay(verb: GuardVerb, program: &Program, json: bool) -> Outcome {
+    let GuardVerb::Replay {
+        route,
+        state_dir,
+        config,
+    } = verb;
+    let (folder, route) = (state_dir.as_deref(), route.as_deref());
+    offline::replay(program, folder, &config, route, json)
+}
+
+/// What can be explained without a router.
+fn explained(
+    explain: &Explain,
+    program: &Program,
+    json: bool,
+    surroundings: &Surroundings,
+) -> Option<Outcome> {
+    if let Some(id) = &explain.request_id {
+        return Some(again::explain(program, explain, id, json, surroundings));
+    }
+    let file = explain.config.as_ref()?;
+    let question = question_of(explain);
+    Some(explain_file(program, file, &question, json, surroundings))
 }
 
 fn explain(explain: &Explain) -> Question {
@@ -231,28 +223,51 @@ fn rollback(route: Option<String>, change: Change) -> Question {
     }
 }
 
-fn drain(route: &str, pool: String, change: Change) -> Question {
-    let path = format!("/api/v1/routes/{}/drain", segment(route));
+fn drain(drain: Drain) -> Question {
+    let Drain {
+        route,
+        pool,
+        force,
+        change,
+    } = drain;
+    let path = format!("/api/v1/routes/{}/drain", segment(&route));
     let body = Map::from_iter([("pool".to_owned(), pool.into())]);
-    Question {
-        about: Some(route.to_owned()),
-        ..changing(Method::POST, path, body, change, Show::Weights)
-    }
+    let question = changing(Method::POST, path, body, change, Show::Weights);
+    forced(
+        Question {
+            about: Some(route),
+            ..question
+        },
+        force,
+    )
 }
 
-fn mint(route: &str, flag: &str, expires: &str) -> Question {
-    let path = format!("/api/v1/routes/{}/flags", segment(route));
+fn mint(verb: FlagVerb) -> Question {
+    let FlagVerb::Mint {
+        route,
+        flag,
+        expires,
+    } = verb;
+    let path = format!("/api/v1/routes/{}/flags", segment(&route));
     let body = json!({"flag": flag, "expires": expires});
     look(Call::send(Method::POST, path, body), Show::Minted)
 }
 
-fn restore(revision: u64, force: bool, change: Change) -> Question {
-    let body = Map::from_iter([("revision".to_owned(), revision.into())]);
+fn restore(restore: Restore) -> Question {
+    let body = Map::from_iter([("revision".to_owned(), restore.revision.into())]);
     let path = "/api/v1/restore".into();
-    forced(
-        changing(Method::POST, path, body, change, Show::Restored),
+    let question = changing(Method::POST, path, body, restore.change, Show::Restored);
+    forced(question, restore.force)
+}
+
+fn reshuffle(reshuffle: Reshuffle) -> Question {
+    let Reshuffle {
+        route,
         force,
-    )
+        change,
+    } = reshuffle;
+    let question = on_route(&route, "reshuffle", change, Show::Reshuffled);
+    forced(question, force)
 }
 
 fn on_route(route: &str, verb: &str, change: Change, show: Show) -> Question {
