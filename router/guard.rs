@@ -6,6 +6,7 @@
 mod ledger;
 pub mod replay;
 mod task;
+mod trip;
 mod view;
 mod watch;
 

@@ -27,6 +27,8 @@ pub(super) enum Line {
     State {
         /// Windows since 1970.
         window: u64,
+        /// The live state that the guard had seen.
+        revision: u64,
         /// The evidence.
         evidence: Box<Evidence>,
     },
@@ -69,31 +71,52 @@ pub(super) fn lines(path: &Path) -> io::Result<Vec<Line>> {
     Ok(lines.collect())
 }
 
-/// The evidence that `route` goes on from: the last that was written whole, and every window after it.
-pub(super) fn restore(folder: &Path, route: &str) -> Option<Evidence> {
-    let lines = lines(&path(folder, route)).ok()?;
-    let begin = lines
-        .iter()
-        .rposition(|line| matches!(line, Line::State { .. }))?;
-    let mut lines = lines.into_iter().skip(begin);
-    let Some(Line::State {
-        window: mut last,
-        mut evidence,
-    }) = lines.next()
-    else {
-        return None;
-    };
-    for line in lines {
-        if let Line::Window { window, taken } = line
-            && window > last
-        {
-            last = window;
-            for (metric, taken) in taken {
-                evidence.take(metric, taken.window);
+/// What a guard goes on from.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Restored {
+    /// The last that was written whole, and every window after it.
+    pub(super) evidence: Evidence,
+    /// The live state that the guard had seen when that was written.
+    pub(super) revision: u64,
+    /// Why the canary was to be taken back in this attempt, the last time.
+    pub(super) why: Option<String>,
+}
+
+/// What the guard of `route` goes on from; `None` when nothing was written.
+pub(super) fn restore(folder: &Path, route: &str) -> Option<Restored> {
+    let mut restored: Option<Restored> = None;
+    let mut last = 0;
+    for line in lines(&path(folder, route)).ok()? {
+        match (line, &mut restored) {
+            (
+                Line::State {
+                    window,
+                    revision,
+                    evidence,
+                },
+                before,
+            ) => {
+                last = window;
+                let before = before
+                    .take()
+                    .filter(|before| before.evidence.attempt == evidence.attempt);
+                restored = Some(Restored {
+                    evidence: *evidence,
+                    revision,
+                    why: before.and_then(|before| before.why),
+                });
             }
+            (Line::Window { window, taken }, Some(restored)) if window > last => {
+                last = window;
+                for (metric, taken) in taken {
+                    restored.evidence.take(metric, taken.window);
+                }
+            }
+            (Line::Trip { why, .. }, Some(restored)) => restored.why = Some(why),
+            (Line::Window { .. } | Line::Trip { .. }, _) => {}
         }
     }
-    Some(*evidence)
+    restored
 }
 
 /// The way to the thread that writes.
@@ -133,7 +156,7 @@ impl Ledger {
     }
 }
 
-fn append(folder: &Path, route: &str, line: &Line) -> io::Result<()> {
+pub(super) fn append(folder: &Path, route: &str, line: &Line) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let path = path(folder, route);
     let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
@@ -184,6 +207,7 @@ mod tests {
             if k % 8 == 0 {
                 let line = Line::State {
                     window: k,
+                    revision: 3,
                     evidence: Box::new(guard.evidence().clone()),
                 };
                 append(folder.path(), "web", &line).unwrap();
@@ -204,7 +228,9 @@ mod tests {
         file.write_all(b"{\"window\":{\"win").unwrap();
         let restored = restore(folder.path(), "web").unwrap();
         assert!(guard.evidence().max_log_e() > 1.0);
-        assert!((restored.max_log_e() - guard.evidence().max_log_e()).abs() < 1e-9);
+        let difference = restored.evidence.max_log_e() - guard.evidence().max_log_e();
+        assert!(difference.abs() < 1e-9);
+        assert_eq!((restored.revision, restored.why), (3, None));
         assert_eq!(restore(folder.path(), "other"), None);
     }
 

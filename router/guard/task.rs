@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use canary::guard::{Evidence, Trip, WINDOW_S};
+use canary::guard::{Trip, WINDOW_S};
 use config::model::{self, OnTrip};
 use tokio::sync::watch as signal;
 
-use super::ledger::{self, Ledger, Line};
-use super::watch::{Situation, Watch};
-use super::{ACTOR, FOLDER, Guards, view};
-use crate::control::{Action, Control, Notice, Order, Rejection, Standing};
+use super::ledger::{self, Ledger, Line, Restored};
+use super::trip::{self, Tripped};
+use super::watch::{Situation, Watch, begin_another};
+use super::{FOLDER, Guards, view};
+use crate::control::{Control, Notice, Rejection, Standing};
 use crate::metrics::{Guarded, Metrics};
 
 /// All evidence is written down every so many windows.
@@ -78,7 +79,7 @@ struct Task {
 struct Entry {
     watch: Watch,
     /// It tripped, and what follows was not done yet.
-    pending: Option<Trip>,
+    pending: Option<Tripped>,
     /// Why it tripped.
     why: Option<String>,
 }
@@ -97,15 +98,11 @@ impl Task {
                 trip => trip,
             };
             if let Some(trip) = trip {
-                self.ledger.write(
-                    name,
-                    Line::Trip {
-                        window: self.window,
-                        why: trip.to_string(),
-                    },
-                );
-                entry.why = Some(trip.to_string());
-                entry.pending = Some(trip);
+                let (tripped, window) = (Tripped::now(&trip), self.window);
+                let why = tripped.why.clone();
+                self.ledger.write(name, Line::Trip { window, why });
+                entry.why = Some(tripped.why.clone());
+                entry.pending = Some(tripped);
             }
         }
         if is_over {
@@ -140,51 +137,76 @@ impl Task {
                         write_state(&self.ledger, &route.name, &entry.watch, self.window - 1);
                     }
                 }
-                None => self.begin(&route.name, situation).await,
+                None => self.begin(route, situation).await,
             }
         }
     }
 
-    async fn begin(&mut self, name: &str, situation: Situation) {
+    /// A watch of `route`, which goes on from what was written down, also with what was to be done and was not.
+    async fn begin(&mut self, route: &model::Route, situation: Situation) {
+        let name = &route.name;
         let Some(witness) = self.guards.witnesses.of(name) else {
             return;
         };
-        let (folder, route) = (self.folder.clone(), name.to_owned());
-        let read = tokio::task::spawn_blocking(move || ledger::restore(&folder, &route)).await;
-        let evidence: Option<Evidence> = read.unwrap_or_default();
-        let watch = Watch::new(witness, evidence, situation);
+        let restored = self.restored(name).await;
+        let evidence = restored.as_ref().map(|restored| restored.evidence.clone());
+        let mut watch = Watch::new(witness, evidence, situation);
+        let mut before = restored
+            .as_ref()
+            .and_then(|restored| Tripped::before(&restored.evidence, restored.why.as_deref()));
+        if let (Some(restored), Some(_)) = (&restored, &before)
+            && self.is_another(name, restored.revision).await
+        {
+            watch.begin();
+            before = None;
+        }
         write_state(&self.ledger, name, &watch, self.window - 1);
+        let why = before.as_ref().map(|before| before.why.clone());
+        let pending = before.filter(|_| trip::is_outstanding(trip::on_trip(route), &situation));
         let entry = Entry {
             watch,
-            pending: None,
-            why: None,
+            pending,
+            why,
         };
-        self.watches.insert(name.to_owned(), entry);
+        self.watches.insert(name.clone(), entry);
+    }
+
+    async fn restored(&self, name: &str) -> Option<Restored> {
+        let (folder, route) = (self.folder.clone(), name.to_owned());
+        let read = tokio::task::spawn_blocking(move || ledger::restore(&folder, &route));
+        read.await.unwrap_or_default()
+    }
+
+    /// Whether another attempt began after `revision`, while nobody watched: the route had no guard, or no router ran.
+    async fn is_another(&self, name: &str, revision: u64) -> bool {
+        // A journal that cannot be read lifts nothing.
+        let history = self.control.history(usize::MAX).await.unwrap_or_default();
+        let later = history.iter().filter(|entry| entry.revision > revision);
+        begin_another(later.filter_map(|entry| entry.delta.routes.get(name)))
     }
 
     /// Has done what follows from trips; what fails is tried again a second later.
     async fn act(&mut self, standing: &Standing) {
         for (name, entry) in &mut self.watches {
-            let Some(trip) = &entry.pending else { continue };
+            let Some(tripped) = &entry.pending else {
+                continue;
+            };
             let route = standing.structure.route_named(name);
-            let guard = route.and_then(|route| route.settings.guard.as_ref());
-            let on_trip = guard.map_or(OnTrip::Alert, |guard| guard.on_trip);
-            match carry_out(&self.control, name, trip, on_trip).await {
+            let on_trip = route.map_or(OnTrip::Alert, |route| trip::on_trip(&route.settings));
+            let why = &tripped.why;
+            match trip::carry_out(&self.control, name, tripped, on_trip).await {
                 Ok(()) => {
-                    tracing::warn!(route = name, "the guard has tripped: {trip}");
-                    self.metrics.guard_tripped(name, cause(trip));
-                    self.control.announce(Notice::guard_trip(
-                        name,
-                        &trip.to_string(),
-                        word(on_trip),
-                    ));
+                    tracing::warn!(route = name, "the guard has tripped: {why}");
+                    self.metrics.guard_tripped(name, tripped.cause);
+                    let notice = Notice::guard_trip(name, why, trip::word(on_trip));
+                    self.control.announce(notice);
                     entry.pending = None;
                 }
                 Err(Rejection::Closed) => entry.pending = None,
                 Err(rejection) => {
                     tracing::error!(
                         route = name,
-                        "the guard has tripped ({trip}), and nothing was done: {rejection}"
+                        "the guard has tripped ({why}), and nothing was done: {rejection}"
                     );
                 }
             }
@@ -226,43 +248,13 @@ fn closed(ledger: &Ledger, name: &str, watch: &mut Watch, window: u64) -> Option
 }
 
 fn write_state(ledger: &Ledger, name: &str, watch: &Watch, window: u64) {
-    let evidence = Box::new(watch.guard().evidence().clone());
-    ledger.write(name, Line::State { window, evidence });
-}
-
-async fn carry_out(
-    control: &Control,
-    route: &str,
-    trip: &Trip,
-    on_trip: OnTrip,
-) -> Result<(), Rejection> {
-    let route = route.to_owned();
-    let action = match on_trip {
-        OnTrip::Alert => return Ok(()),
-        OnTrip::Freeze => Action::Freeze { route },
-        OnTrip::Rollback => Action::Rollback { route: Some(route) },
+    let state = Line::State {
+        window,
+        revision: watch.situation().revision,
+        evidence: Box::new(watch.guard().evidence().clone()),
     };
-    let order = Order {
-        action,
-        actor: ACTOR.into(),
-        reason: Some(trip.to_string()),
-        if_revision: None,
-        dry_run: false,
-    };
-    control.order(order).await.map(drop)
+    ledger.write(name, state);
 }
 
-const fn word(on_trip: OnTrip) -> &'static str {
-    match on_trip {
-        OnTrip::Alert => "alert",
-        OnTrip::Freeze => "freeze",
-        OnTrip::Rollback => "rollback",
-    }
-}
-
-const fn cause(trip: &Trip) -> &'static str {
-    match trip {
-        Trip::Evidence { metric, .. } => metric.as_str(),
-        Trip::HardLimit { .. } => "hard_limit",
-    }
-}
+#[cfg(test)]
+mod tests;

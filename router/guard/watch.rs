@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use canary::guard::{Armed, Evidence, Guard, HardTerms, Observed, Rules, Trip, Verdict};
-use config::live::{Latch, Live, Share, Weights};
+use config::live::{Edit, Latch, Live, LiveRoute, Share, Weights};
 use config::model;
 
 use crate::control::rules;
@@ -20,6 +20,8 @@ pub(super) struct Situation {
     /// The part of all canaries together, 0 to 1.
     pub(super) share: f64,
     pub(super) latch: Latch,
+    /// The live state that this is of.
+    pub(super) revision: u64,
     /// By its health checks.
     pub(super) stable_is_well: bool,
     pub(super) rules: Rules,
@@ -32,10 +34,11 @@ impl Situation {
     pub(super) fn of(route: &model::Route, live: &Live, stable_is_well: bool) -> Option<Self> {
         let guard = route.guard.clone();
         let guard = guard.or_else(|| route.ramp.as_ref().map(|_| model::Guard::default()))?;
-        let live = live.routes.get(&route.name)?;
+        let current = live.routes.get(&route.name)?;
         Some(Self {
-            share: share(&live.weights, route.stable_pool()),
-            latch: live.state,
+            share: share(&current.weights, route.stable_pool()),
+            latch: current.state,
+            revision: live.revision,
             stable_is_well,
             rules: rules(route),
             hard: hard(&guard.hard_limit),
@@ -49,6 +52,14 @@ impl Situation {
             Armed::No
         }
     }
+}
+
+/// Whether `edits` of a route, in whatever order, begin another attempt: its mark was lifted, or it came anew.
+pub(super) fn begin_another<'a>(mut edits: impl Iterator<Item = &'a Edit<LiveRoute>>) -> bool {
+    edits.any(|edit| match (&edit.before, &edit.after) {
+        (Some(before), Some(after)) => before.state.holds() && !after.state.holds(),
+        _ => true,
+    })
 }
 
 fn share(weights: &Weights, stable: &str) -> f64 {
@@ -98,7 +109,7 @@ impl Watch {
         let before = std::mem::replace(&mut self.situation, situation);
         let is_lifted = before.latch.holds() && !situation.latch.holds();
         if is_lifted && (before.latch == Latch::RolledBack || self.guard.has_tripped()) {
-            self.guard.begin(situation.rules);
+            self.begin();
             return true;
         }
         let is_raised = situation.share > before.share;
@@ -106,6 +117,11 @@ impl Watch {
             self.guard.stepped();
         }
         is_raised
+    }
+
+    /// Another attempt begins, without the evidence of the one before.
+    pub(super) fn begin(&mut self) {
+        self.guard.begin(self.situation.rules);
     }
 
     /// A second is over.
@@ -166,11 +182,12 @@ pub(super) mod tests {
         super::rules(&route())
     }
 
-    fn situation(share: f64, latch: Latch) -> Situation {
+    pub(in crate::guard) fn situation(share: f64, latch: Latch) -> Situation {
         let guard = model::Guard::default();
         Situation {
             share,
             latch,
+            revision: 1,
             stable_is_well: true,
             rules: rules(),
             hard: hard(&guard.hard_limit),

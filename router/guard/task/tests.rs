@@ -1,0 +1,149 @@
+//! The task on a control of its own: what was left undone, and what begins anew.
+
+use canary::guard::{Armed, Evidence, Guard, Observed, Units};
+use config::live::{Latch, Weights};
+use serde_json::json;
+
+use super::*;
+use crate::control::fixture::{Rig, file, rig_in};
+use crate::control::{Action, Order};
+use crate::guard::ACTOR;
+use crate::guard::watch::tests::rules;
+
+/// A route with a guard, at 5 %, and a task that has not looked yet.
+struct Site {
+    rig: Rig,
+    task: Task,
+}
+
+impl Site {
+    fn new() -> Self {
+        let mut written = file(95, 5);
+        written["routes"][0]["guard"] = json!({});
+        let rig = rig_in(tempfile::tempdir().unwrap(), written);
+        let folder = rig.state_dir().join(FOLDER);
+        let guards = Arc::<Guards>::default();
+        guards.witnesses.align(&rig.control.standing().structure);
+        let task = Task {
+            guards,
+            control: rig.control.clone(),
+            metrics: Arc::new(Metrics::new()),
+            ledger: Ledger::start(folder.clone()).unwrap(),
+            folder,
+            watches: HashMap::new(),
+            window: now_ms() / WINDOW_MS,
+        };
+        Self { rig, task }
+    }
+
+    async fn order(&self, action: Action) {
+        let order = Order {
+            action,
+            actor: "local".into(),
+            reason: None,
+            if_revision: None,
+            dry_run: false,
+        };
+        self.rig.control.order(order).await.unwrap();
+    }
+
+    async fn give(&self, ec2: u32, ecs: u32) {
+        let action = Action::Weights {
+            route: "blogs".into(),
+            weights: Weights::from([("ec2".into(), ec2), ("ecs".into(), ecs)]),
+            bounds: config::live::Bounds::Kept,
+        };
+        self.order(action).await;
+    }
+
+    async fn look(&mut self) {
+        self.task.second(now_ms()).await;
+    }
+
+    fn latch(&self) -> Latch {
+        self.rig.control.standing().live.routes["blogs"].state
+    }
+
+    fn attempt(&self) -> u32 {
+        let watch = &self.task.watches["blogs"].watch;
+        watch.guard().evidence().attempt
+    }
+}
+
+/// Writes down what a guard has seen that trips, as of `revision`, and that it has tripped.
+fn trips(site: &Site, revision: u64) {
+    let mut guard = Guard::new(Evidence::new(rules()));
+    let write = |line: Line| ledger::append(&site.task.folder, "blogs", &line).unwrap();
+    write(Line::State {
+        window: 0,
+        revision,
+        evidence: Box::new(guard.evidence().clone()),
+    });
+    for window in 1.. {
+        let units = |from: u16, n: u16| (from..from + n).collect::<Units>();
+        let first = window as u16 * 100;
+        let observed = Observed {
+            start_ms: window * WINDOW_MS,
+            active: [units(first, 100), units(30_000 + first, 100)],
+            errors: [units(first, 50), Units::default()],
+            ..Observed::default()
+        };
+        let verdict = guard.close(&observed, Armed::Yes);
+        let taken = verdict.taken;
+        write(Line::Window { window, taken });
+        if verdict.trip.is_some() {
+            let why = "half of it fails".into();
+            return write(Line::Trip { window, why });
+        }
+        assert!(window < 20, "no trip");
+    }
+}
+
+#[tokio::test]
+async fn a_trip_that_nothing_was_done_about_is_carried_out_after_a_restart_and_once() {
+    let mut site = Site::new();
+    trips(&site, 1);
+    site.look().await;
+    assert_eq!(site.latch(), Latch::RolledBack);
+    let history = site.rig.control.history(10).await.unwrap();
+    assert_eq!(
+        (&*history[0].actor, history[0].reason.as_deref()),
+        (ACTOR, Some("half of it fails"))
+    );
+    site.look().await;
+    assert_eq!(
+        site.rig.control.history(10).await.unwrap().len(),
+        history.len()
+    );
+}
+
+#[tokio::test]
+async fn what_tripped_before_a_mark_was_lifted_does_not_count_after_it() {
+    let mut site = Site::new();
+    trips(&site, 1);
+    let route = || "blogs".to_owned();
+    site.order(Action::Rollback {
+        route: Some(route()),
+    })
+    .await;
+    site.order(Action::Resume { route: route() }).await;
+    site.give(90, 10).await;
+    site.look().await;
+    assert_eq!((site.latch(), site.attempt()), (Latch::Normal, 2));
+    assert_eq!(site.task.watches["blogs"].why, None);
+}
+
+#[tokio::test]
+async fn what_tripped_and_was_taken_back_is_not_taken_back_again() {
+    let mut site = Site::new();
+    trips(&site, 1);
+    site.order(Action::Rollback { route: None }).await;
+    let revision = site.rig.control.standing().revision();
+    site.look().await;
+    assert_eq!(site.rig.control.standing().revision(), revision);
+    assert_eq!(
+        site.task.watches["blogs"].why.as_deref(),
+        Some("half of it fails"),
+        "it is still said"
+    );
+}

@@ -1,0 +1,107 @@
+//! What follows from a trip: the order that control gets, and the words for it.
+
+use canary::guard::{Evidence, Trip};
+use config::live::Latch;
+use config::model::{self, OnTrip};
+
+use super::ACTOR;
+use super::watch::Situation;
+use crate::control::{Action, Control, Order, Rejection};
+
+/// Why a canary is to be taken back, for history, events and metrics.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Tripped {
+    /// The metric, or `hard_limit`.
+    pub(super) cause: &'static str,
+    /// In words.
+    pub(super) why: String,
+}
+
+impl Tripped {
+    pub(super) fn now(trip: &Trip) -> Self {
+        let cause = match trip {
+            Trip::Evidence { metric, .. } => metric.as_str(),
+            Trip::HardLimit { .. } => "hard_limit",
+        };
+        let why = trip.to_string();
+        Self { cause, why }
+    }
+
+    /// By `evidence` that was written down; `why` in the words of then, if those were written down too.
+    pub(super) fn before(evidence: &Evidence, why: Option<&str>) -> Option<Self> {
+        let cause = evidence.tripped()?.as_str();
+        let unknown = || format!("{cause}: there was enough evidence of harm before the restart");
+        let why = why.map_or_else(unknown, str::to_owned);
+        Some(Self { cause, why })
+    }
+}
+
+/// What the file asks for; a route that has only a ramp is told.
+pub(super) fn on_trip(route: &model::Route) -> OnTrip {
+    let guard = route.guard.as_ref();
+    guard.map_or(OnTrip::Alert, |guard| guard.on_trip)
+}
+
+/// Whether a trip of before has not led to what the file asks for. Evidence is written down before the rollback is, so a
+/// crash may come between the two; and a rollback that could not be written down is undone by a restart.
+pub(super) fn is_outstanding(on_trip: OnTrip, situation: &Situation) -> bool {
+    let is_done = match on_trip {
+        OnTrip::Alert => true,
+        OnTrip::Freeze => situation.latch.holds(),
+        OnTrip::Rollback => situation.latch == Latch::RolledBack,
+    };
+    situation.share > 0.0 && !is_done
+}
+
+pub(super) async fn carry_out(
+    control: &Control,
+    route: &str,
+    tripped: &Tripped,
+    on_trip: OnTrip,
+) -> Result<(), Rejection> {
+    let route = route.to_owned();
+    let action = match on_trip {
+        OnTrip::Alert => return Ok(()),
+        OnTrip::Freeze => Action::Freeze { route },
+        OnTrip::Rollback => Action::Rollback { route: Some(route) },
+    };
+    let order = Order {
+        action,
+        actor: ACTOR.into(),
+        reason: Some(tripped.why.clone()),
+        if_revision: None,
+        dry_run: false,
+    };
+    control.order(order).await.map(drop)
+}
+
+pub(super) const fn word(on_trip: OnTrip) -> &'static str {
+    match on_trip {
+        OnTrip::Alert => "alert",
+        OnTrip::Freeze => "freeze",
+        OnTrip::Rollback => "rollback",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::watch::tests::situation;
+
+    #[test]
+    fn a_trip_is_outstanding_until_what_the_file_asks_for_was_done() {
+        use Latch::{Frozen, Normal, RolledBack};
+        for (on_trip, share, latch, expected) in [
+            (OnTrip::Rollback, 0.1, Normal, true),
+            (OnTrip::Rollback, 0.1, Frozen, true),
+            (OnTrip::Rollback, 0.1, RolledBack, false),
+            (OnTrip::Rollback, 0.0, Normal, false),
+            (OnTrip::Freeze, 0.1, Normal, true),
+            (OnTrip::Freeze, 0.1, Frozen, false),
+            (OnTrip::Alert, 0.1, Normal, false),
+        ] {
+            let found = is_outstanding(on_trip, &situation(share, latch));
+            assert_eq!(found, expected, "{on_trip:?} {share} {latch:?}");
+        }
+    }
+}
