@@ -40,6 +40,7 @@ pub use house::{DiscoveryView, Health, House, Invalid, Observation, Share, Targe
 pub use lend::{Loan, Settled, Terms};
 pub use notice::Notice;
 pub use order::{Action, Done, Order, Rejection, Shift};
+pub use ramps::{Around, may_turn};
 pub use standing::Standing;
 pub use verdict::{GateView, GuardView, MetricView, Pace, RampView, Sides, StepView, UsualView};
 

@@ -4,22 +4,23 @@
 //! one line of the journal, so a crash can neither double nor skip it; how long it was held is a small file beside it.
 
 mod progress;
+mod sight;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use canary::guard::Standing as Comparison;
-use canary::ramp::{Due, Missing, SUSPICION, Seen, Sight, due};
-use config::live::{Bounds, LiveRamp, Phase, RampOrder};
+use canary::ramp::{Due, Missing, due};
+use config::live::{Bounds, LiveRamp, Phase};
 use config::model;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::control::{Action, Control, Notice, Order, Pace, Rejection, Standing};
+use crate::control::{Action, Around, Control, Notice, Order, Pace, Rejection, Standing};
 use crate::metrics::Metrics;
 use progress::Progress;
+pub(crate) use sight::{order, reason, sight, words};
 
 /// Name of the folder of progress in the state folder.
 const FOLDER: &str = "ramp";
@@ -91,8 +92,13 @@ impl Task {
                 continue;
             };
             let held = self.held(&route.name, ramp, passed).await;
-            let sight = sight(&self.control, &standing, &route.settings, ramp, held, now);
-            let due = due(&sight);
+            let around = Around::of(&**self.control.house(), &route.settings, &ramp.canary, now);
+            let mark = standing
+                .live
+                .routes
+                .get(&*route.name)
+                .map(|live| live.state);
+            let due = due(&sight(&route.settings, ramp, mark, held, &around));
             self.act(&route.name, ramp, &due).await;
             let pace = self.pace(&route.name, settings, ramp, held, &due, now);
             paces.insert(route.name.to_string(), pace);
@@ -135,11 +141,11 @@ impl Task {
     }
 
     async fn act(&mut self, route: &str, ramp: &LiveRamp, due: &Due) {
-        let order = match due {
-            Due::Wait(_) => return,
-            Due::Held(missing) => return self.tell_held(route, missing),
-            Due::Complete => RampOrder::Complete(ramp.step),
-            Due::Step => RampOrder::Next(ramp.step),
+        if let Due::Held(missing) = due {
+            return self.tell_held(route, missing);
+        }
+        let Some(order) = order(ramp, due) else {
+            return;
         };
         let order = Order {
             action: Action::Ramp {
@@ -216,98 +222,4 @@ fn running<'a>(
     let settings = route.ramp.as_ref()?;
     let ramp = standing.live.routes.get(&route.name)?.ramp.as_ref()?;
     (ramp.phase == Phase::Running).then_some((settings, ramp))
-}
-
-/// What is seen of a ramp that runs.
-fn sight(
-    control: &Control,
-    standing: &Standing,
-    route: &model::Route,
-    ramp: &LiveRamp,
-    held: Duration,
-    now: Timestamp,
-) -> Sight {
-    let settings = route.ramp.as_ref();
-    let health = control.house().health(&ramp.canary);
-    let (healthy, total) = health.map_or((0, 0), |health| (health.healthy, health.total));
-    let wanted = settings.map_or(0, |ramp| ramp.min_healthy.of(total));
-    let live = standing.live.routes.get(&route.name);
-    Sight {
-        held_s: held.as_secs(),
-        hold_s: ramp.current().map_or(0, |step| step.hold_s),
-        is_last: ramp.is_last(),
-        auto: settings.is_none_or(|ramp| ramp.auto),
-        evidence: seen(control, route, ramp),
-        targets: (healthy, wanted),
-        in_hours: settings.is_none_or(|ramp| ramp.window.contain(now)),
-        is_marked: live.is_some_and(|live| live.state.holds()),
-    }
-}
-
-/// What the guard says of this step; what it says of another one is no evidence.
-fn seen(control: &Control, route: &model::Route, ramp: &LiveRamp) -> Option<Seen> {
-    let is_required = route
-        .ramp
-        .as_ref()
-        .is_some_and(|ramp| ramp.require_evidence);
-    let share = ramp
-        .current()
-        .map_or(0.0, |step| f64::from(step.share) / 10_000.0);
-    let nothing = Seen {
-        is_required,
-        standing: Comparison::NoData,
-        is_open: false,
-        no_harm: (0.0, 0.0),
-        units: 0,
-        harm: 0.0,
-    };
-    let Some(view) = control.house().guard(&route.name) else {
-        return is_required.then_some(nothing);
-    };
-    let harm = view.metrics.iter().map(|metric| metric.log_evidence);
-    let mut harm = harm.fold(0.0, f64::max);
-    if view.state == "tripped" {
-        // By the hard limit too, which leaves no evidence behind.
-        let needed = view
-            .metrics
-            .first()
-            .map_or(SUSPICION, |metric| metric.threshold);
-        harm = harm.max(needed);
-    }
-    if (view.share - share).abs() > 1e-9 {
-        return Some(Seen { harm, ..nothing });
-    }
-    Some(Seen {
-        standing: match view.state {
-            "ok" | "tripped" => Comparison::Comparing,
-            "baseline_unhealthy" => Comparison::Frozen,
-            _ => Comparison::NoData,
-        },
-        is_open: view.gate.open,
-        no_harm: (view.gate.log_evidence, view.gate.threshold),
-        units: view.gate.users,
-        harm,
-        ..nothing
-    })
-}
-
-fn words(missing: &[Missing]) -> Vec<String> {
-    missing.iter().map(ToString::to_string).collect()
-}
-
-/// Why, for the history.
-fn reason(ramp: &LiveRamp, order: RampOrder) -> String {
-    let n_steps = ramp.plan.len();
-    let next = match order {
-        RampOrder::Next(step) => step + 1,
-        _ => ramp.step,
-    };
-    let share = ramp
-        .plan
-        .get(next)
-        .map_or(0.0, |step| f64::from(step.share) / 100.0);
-    match order {
-        RampOrder::Next(_) => format!("step {} of {n_steps}: {share} %", next + 1),
-        _ => format!("step {} of {n_steps} was held for its time", next + 1),
-    }
 }

@@ -4,41 +4,89 @@ use config::live::{self, Bounds, RampOrder, Refusal};
 use config::model;
 use jiff::Timestamp;
 
-use super::{House, Standing};
+use super::{GuardView, Health, House, Standing};
 
-/// Why `order` must not be carried out now, beyond the rules of the live state.
+/// What is seen around a ramp at one moment.
+#[derive(Clone, Debug)]
+pub struct Around {
+    /// The moment.
+    pub now: Timestamp,
+    /// Targets of the pool that is raised; `None` when there is no such pool.
+    pub canary: Option<Health>,
+    /// Targets of the stable pool.
+    pub stable: Option<Health>,
+    /// What the guard of the route says; `None` without one.
+    pub guard: Option<GuardView>,
+}
+
+impl Around {
+    /// Around a ramp of `route` that raises `canary`.
+    pub fn of(house: &dyn House, route: &model::Route, canary: &str, now: Timestamp) -> Self {
+        Self {
+            now,
+            canary: house.health(canary),
+            stable: house.health(route.stable_pool()),
+            guard: house.guard(&route.name),
+        }
+    }
+
+    /// Healthy targets of the pool that is raised, and how many its ramp needs.
+    pub fn targets(&self, ramp: &model::Ramp) -> (usize, usize) {
+        let (healthy, total) = self
+            .canary
+            .map_or((0, 0), |health| (health.healthy, health.total));
+        (healthy, ramp.min_healthy.of(total))
+    }
+}
+
+/// Why the ramp of the route `name` must not be turned now, beyond the rules of the live state.
 pub(super) fn ready(
     standing: &Standing,
     house: &dyn House,
     name: &str,
-    (order, bounds, cold): (RampOrder, Bounds, bool),
+    turn: (RampOrder, Bounds, bool),
 ) -> Result<(), Refusal> {
     let Some(route) = standing.structure.route_named(name) else {
         return Ok(());
     };
     let route = &*route.settings;
+    let canary = live::ramped(route).unwrap_or_default();
+    let around = Around::of(house, route, canary, Timestamp::now());
+    may_turn(route, turn, &around)
+}
+
+/// Whether an operator may turn the ramp of `route` now, beyond the rules of the live state; the order comes with its
+/// bounds, and with whether the guard may be cold.
+///
+/// # Errors
+/// What forbids it.
+pub fn may_turn(
+    route: &model::Route,
+    (order, bounds, cold): (RampOrder, Bounds, bool),
+    around: &Around,
+) -> Result<(), Refusal> {
     if order == RampOrder::Start && !cold {
-        warm(house, route)?;
+        warm(around, route)?;
     }
     match order {
         RampOrder::Start | RampOrder::Resume if bounds == Bounds::Kept => {
-            has_targets(house, route)?;
-            is_open(route, Timestamp::now())
+            has_targets(around, route)?;
+            is_open(route, around.now)
         }
-        RampOrder::Finalize => stable_is_well(house, route),
+        RampOrder::Finalize => stable_is_well(around, route),
         _ => Ok(()),
     }
 }
 
 /// A guard that does not know how restless stable is takes noise for harm.
-fn warm(house: &dyn House, route: &model::Route) -> Result<(), Refusal> {
+fn warm(around: &Around, route: &model::Route) -> Result<(), Refusal> {
     let relies = route.guard.is_some()
         || route
             .ramp
             .as_ref()
             .is_some_and(|ramp| ramp.require_evidence);
-    let guard = house.guard(&route.name);
-    if !relies || guard.as_ref().is_some_and(|guard| guard.warm) {
+    let guard = around.guard.as_ref();
+    if !relies || guard.is_some_and(|guard| guard.warm) {
         return Ok(());
     }
     Err(Refusal::Cold {
@@ -47,13 +95,11 @@ fn warm(house: &dyn House, route: &model::Route) -> Result<(), Refusal> {
     })
 }
 
-fn has_targets(house: &dyn House, route: &model::Route) -> Result<(), Refusal> {
+fn has_targets(around: &Around, route: &model::Route) -> Result<(), Refusal> {
     let (Some(ramp), Some(pool)) = (&route.ramp, live::ramped(route)) else {
         return Ok(());
     };
-    let health = house.health(pool);
-    let (healthy, total) = health.map_or((0, 0), |health| (health.healthy, health.total));
-    let wanted = ramp.min_healthy.of(total);
+    let (healthy, wanted) = around.targets(ramp);
     if healthy >= wanted {
         return Ok(());
     }
@@ -78,9 +124,9 @@ fn is_open(route: &model::Route, now: Timestamp) -> Result<(), Refusal> {
 }
 
 /// Whoever ends a migration gives up nothing before the way back is known to be open.
-fn stable_is_well(house: &dyn House, route: &model::Route) -> Result<(), Refusal> {
+fn stable_is_well(around: &Around, route: &model::Route) -> Result<(), Refusal> {
     let pool = route.stable_pool();
-    if house.health(pool).is_some_and(|health| health.healthy > 0) {
+    if around.stable.is_some_and(|health| health.healthy > 0) {
         return Ok(());
     }
     Err(Refusal::WeakStable {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use canary::guard::{Trip, WINDOW_S};
+use canary::guard::{Verdict, WINDOW_S};
 use config::model::{self, OnTrip};
 use tokio::sync::watch as signal;
 
@@ -92,11 +92,10 @@ impl Task {
         // A clock that jumps closes one window, of whatever length.
         let is_over = window != self.window;
         for (name, entry) in &mut self.watches {
-            let trip = entry.watch.second();
-            let trip = match trip {
-                None if is_over => closed(&self.ledger, name, &mut entry.watch, self.window),
-                trip => trip,
-            };
+            let (trip, verdict) = entry.watch.look(is_over.then_some(self.window * WINDOW_MS));
+            if let Some(verdict) = verdict {
+                write_window(&self.ledger, name, &entry.watch, self.window, verdict);
+            }
             if let Some(trip) = trip {
                 let (tripped, window) = (Tripped::now(&trip), self.window);
                 let why = tripped.why.clone();
@@ -234,9 +233,8 @@ impl Task {
     }
 }
 
-/// The window that began at `window` is over; what was bet is written down.
-fn closed(ledger: &Ledger, name: &str, watch: &mut Watch, window: u64) -> Option<Trip> {
-    let verdict = watch.close(window * WINDOW_MS);
+/// What was bet in `window` is written down.
+fn write_window(ledger: &Ledger, name: &str, watch: &Watch, window: u64, verdict: Verdict) {
     if !verdict.taken.is_empty() {
         let taken = verdict.taken;
         ledger.write(name, Line::Window { window, taken });
@@ -244,7 +242,6 @@ fn closed(ledger: &Ledger, name: &str, watch: &mut Watch, window: u64) -> Option
     if window.is_multiple_of(STATE_EVERY) {
         write_state(ledger, name, watch, window);
     }
-    verdict.trip
 }
 
 fn write_state(ledger: &Ledger, name: &str, watch: &Watch, window: u64) {

@@ -37,7 +37,7 @@ impl Tripped {
 }
 
 /// What the file asks for; a route that has only a ramp is told.
-pub(super) fn on_trip(route: &model::Route) -> OnTrip {
+pub(crate) fn on_trip(route: &model::Route) -> OnTrip {
     let guard = route.guard.as_ref();
     guard.map_or(OnTrip::Alert, |guard| guard.on_trip)
 }
@@ -53,17 +53,24 @@ pub(super) fn is_outstanding(on_trip: OnTrip, situation: &Situation) -> bool {
     situation.share > 0.0 && !is_done
 }
 
+/// What is asked of control after a trip; `None` when somebody is to be told, and no more.
+pub(crate) fn action(route: &str, on_trip: OnTrip) -> Option<Action> {
+    let route = route.to_owned();
+    match on_trip {
+        OnTrip::Alert => None,
+        OnTrip::Freeze => Some(Action::Freeze { route }),
+        OnTrip::Rollback => Some(Action::Rollback { route: Some(route) }),
+    }
+}
+
 pub(super) async fn carry_out(
     control: &Control,
     route: &str,
     tripped: &Tripped,
     on_trip: OnTrip,
 ) -> Result<(), Rejection> {
-    let route = route.to_owned();
-    let action = match on_trip {
-        OnTrip::Alert => return Ok(()),
-        OnTrip::Freeze => Action::Freeze { route },
-        OnTrip::Rollback => Action::Rollback { route: Some(route) },
+    let Some(action) = action(route, on_trip) else {
+        return Ok(());
     };
     let order = Order {
         action,

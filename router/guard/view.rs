@@ -9,7 +9,7 @@ use crate::control::{GateView, GuardView, MetricView, Sides, UsualView};
 pub(super) const WARM_MIN: u32 = 180;
 
 /// What the guard of a route says now; `why` is why it tripped.
-pub(super) fn of(watch: &Watch, why: Option<&str>) -> GuardView {
+pub(crate) fn of(watch: &Watch, why: Option<&str>) -> GuardView {
     let guard = watch.guard();
     let evidence = guard.evidence();
     let state = state(watch);

@@ -16,22 +16,22 @@ const HARD_STABLE: f64 = 0.10;
 
 /// What is in force for a route.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Situation {
+pub(crate) struct Situation {
     /// The part of all canaries together, 0 to 1.
-    pub(super) share: f64,
-    pub(super) latch: Latch,
+    pub(crate) share: f64,
+    pub(crate) latch: Latch,
     /// The live state that this is of.
-    pub(super) revision: u64,
+    pub(crate) revision: u64,
     /// By its health checks.
-    pub(super) stable_is_well: bool,
-    pub(super) rules: Rules,
-    pub(super) hard: HardTerms,
+    pub(crate) stable_is_well: bool,
+    pub(crate) rules: Rules,
+    pub(crate) hard: HardTerms,
 }
 
 impl Situation {
     /// Of `route`; `None` when nobody judges its canaries, or it has no live state. A ramp without a guard gathers evidence
     /// by the guard's defaults.
-    pub(super) fn of(route: &model::Route, live: &Live, stable_is_well: bool) -> Option<Self> {
+    pub(crate) fn of(route: &model::Route, live: &Live, stable_is_well: bool) -> Option<Self> {
         let guard = route.guard.clone();
         let guard = guard.or_else(|| route.ramp.as_ref().map(|_| model::Guard::default()))?;
         let current = live.routes.get(&route.name)?;
@@ -79,7 +79,7 @@ fn hard(limit: &model::HardLimit) -> HardTerms {
 
 /// The guard of one route.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(crate) struct Watch {
     witness: Arc<Witness>,
     guard: Guard,
     window: Observed,
@@ -89,7 +89,7 @@ pub(super) struct Watch {
 
 impl Watch {
     /// A guard with the `evidence` of before, if there is any.
-    pub(super) fn new(
+    pub(crate) fn new(
         witness: Arc<Witness>,
         evidence: Option<Evidence>,
         situation: Situation,
@@ -105,7 +105,7 @@ impl Watch {
     }
 
     /// What is in force now; whether evidence begins anew with it, of an attempt or of a step.
-    pub(super) fn follow(&mut self, situation: Situation) -> bool {
+    pub(crate) fn follow(&mut self, situation: Situation) -> bool {
         let before = std::mem::replace(&mut self.situation, situation);
         let is_lifted = before.latch.holds() && !situation.latch.holds();
         if is_lifted && (before.latch == Latch::RolledBack || self.guard.has_tripped()) {
@@ -120,12 +120,22 @@ impl Watch {
     }
 
     /// Another attempt begins, without the evidence of the one before.
-    pub(super) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.guard.begin(self.situation.rules);
     }
 
+    /// A second is over, and the window that began at `over_ms` with it, if one is. A trip says why the canary is to be taken
+    /// back. When the hard limit is reached in that second, the window goes on to the end of the next one.
+    pub(crate) fn look(&mut self, over_ms: Option<u64>) -> (Option<Trip>, Option<Verdict>) {
+        let trip = self.second();
+        let verdict = over_ms.filter(|_| trip.is_none());
+        let verdict = verdict.map(|start_ms| self.close(start_ms));
+        let trip = trip.or_else(|| verdict.as_ref()?.trip.clone());
+        (trip, verdict)
+    }
+
     /// A second is over.
-    pub(super) fn second(&mut self) -> Option<Trip> {
+    pub(crate) fn second(&mut self) -> Option<Trip> {
         let second = self.witness.second(&mut self.window);
         let Situation {
             hard,
@@ -137,7 +147,7 @@ impl Watch {
     }
 
     /// The window that began at `start_ms` is over.
-    pub(super) fn close(&mut self, start_ms: u64) -> Verdict {
+    pub(crate) fn close(&mut self, start_ms: u64) -> Verdict {
         self.witness.close(&mut self.window);
         let minute = start_ms / 60_000;
         if self.minute.replace(minute) != Some(minute) {
@@ -150,16 +160,16 @@ impl Watch {
         verdict
     }
 
-    pub(super) const fn guard(&self) -> &Guard {
+    pub(crate) const fn guard(&self) -> &Guard {
         &self.guard
     }
 
-    pub(super) const fn situation(&self) -> &Situation {
+    pub(crate) const fn situation(&self) -> &Situation {
         &self.situation
     }
 
     /// Whether the rules of the file are not those of this attempt.
-    pub(super) fn rules_wait(&self) -> bool {
+    pub(crate) fn rules_wait(&self) -> bool {
         self.guard.evidence().rules != self.situation.rules
     }
 }
