@@ -28,7 +28,7 @@ use config::snapshot::Snapshot;
 
 use crate::metrics::Metrics;
 use crate::record::Record;
-pub(crate) use backlog::Backlog;
+use backlog::Backlog;
 use streams::Streams;
 pub(crate) use writer::Writer;
 
@@ -117,9 +117,10 @@ impl AccessLog {
         }
     }
 
-    /// What waits to be written.
-    pub(crate) fn backlog(&self) -> &Backlog {
-        &self.backlog
+    /// No request waits for it any more; what it has is written all the same.
+    pub(crate) fn leave(&self) {
+        self.backlog.left.store(true, Ordering::Release);
+        self.backlog.room.notify_waiters();
     }
 
     /// Takes the line of `record`, decided by `snapshot`.

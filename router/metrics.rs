@@ -17,8 +17,8 @@ mod tls;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use config::model::ProxyProtocol;
-use config::snapshot::Snapshot;
+use config::model::{ProxyProtocol, Role};
+use config::snapshot::{Listener, Route, Snapshot, Structure};
 use prometheus::{
     GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
@@ -43,6 +43,9 @@ const RETRIED: [Cause; 3] = [
     Cause::ConnectTimeout,
     Cause::TargetClosed,
 ];
+
+/// What becomes of loading the file anew.
+const RELOADS: [&str; 4] = ["applied", "held", "refused", "unchanged"];
 
 /// What bounds open connections.
 const CONNECTION_LIMITS: [&str; 2] = ["max_connections", "max_connections_per_client"];
@@ -220,22 +223,18 @@ impl Metrics {
             .config_info
             .with_label_values(&[&*snapshot.structure.digest])
             .set(1);
-        for listener in &snapshot.structure.listeners {
-            // Shown from 0 on, so that an alert sees the first one.
-            for limit in CONNECTION_LIMITS {
-                self.refused.with_label_values(&[&*listener.name, limit]);
-            }
-            if listener.tls.is_some() {
-                self.tls.show(&listener.name);
-            }
-            if listener.proxy_protocol == ProxyProtocol::Required {
-                for cause in PROXY_HEADERS {
-                    self.introductions
-                        .with_label_values(&[&*listener.name, cause]);
-                }
-            }
+        if !self.requests.is_of(snapshot) {
+            self.show(&snapshot.structure);
         }
-        for pool in &snapshot.structure.pools {
+        self.requests.publish(snapshot);
+    }
+
+    /// Series of `structure` that an alert must see before they count their first event.
+    fn show(&self, structure: &Structure) {
+        for listener in &structure.listeners {
+            self.show_listener(listener);
+        }
+        for pool in &structure.pools {
             self.fail_open.with_label_values(&[&*pool.name]);
             for cause in RETRIED {
                 for result in Retried::ALL {
@@ -244,7 +243,31 @@ impl Metrics {
                 }
             }
         }
-        self.requests.publish(snapshot);
+        let actors = actors(structure);
+        for route in &structure.routes {
+            let Some(forward) = route.forward() else {
+                continue;
+            };
+            self.requests.show(route, forward);
+            if forward.divides() {
+                self.changes.show(route, &actors);
+            }
+        }
+    }
+
+    fn show_listener(&self, listener: &Listener) {
+        for limit in CONNECTION_LIMITS {
+            self.refused.with_label_values(&[&*listener.name, limit]);
+        }
+        if listener.tls.is_some() {
+            self.tls.show(&listener.name);
+        }
+        if listener.proxy_protocol == ProxyProtocol::Required {
+            for cause in PROXY_HEADERS {
+                self.introductions
+                    .with_label_values(&[&*listener.name, cause]);
+            }
+        }
     }
 
     /// A change took `time` until no request was decided by the state before it.
@@ -377,11 +400,7 @@ impl Changes {
                 "The configuration in force.",
                 &["digest"],
             ),
-            reloads: own.counters(
-                "kanaria_reloads_total",
-                "Attempts to load the file anew.",
-                &["result"],
-            ),
+            reloads: reloads(own),
             rollbacks: own.counters(
                 "kanaria_rollbacks_total",
                 "Returns of a route to its stable pool.",
@@ -389,6 +408,36 @@ impl Changes {
             ),
         }
     }
+}
+
+impl Changes {
+    fn show(&self, route: &Route, actors: &[String]) {
+        let guard = route.settings.guard.is_some().then_some("guard");
+        for actor in actors.iter().map(String::as_str).chain(guard) {
+            self.rollbacks.with_label_values(&[&*route.name, actor]);
+        }
+    }
+}
+
+/// A counter for every result, at 0 from the start.
+fn reloads(own: &Own<'_>) -> IntCounterVec {
+    let reloads = own.counters(
+        "kanaria_reloads_total",
+        "Attempts to load the file anew.",
+        &["result"],
+    );
+    for result in RELOADS {
+        reloads.with_label_values(&[result]);
+    }
+    reloads
+}
+
+/// Who may roll a route back, but for its guard: whoever needs no token, and tokens that may.
+fn actors(structure: &Structure) -> Vec<String> {
+    let tokens = structure.admin.tokens.iter();
+    let tokens = tokens.filter(|token| token.role >= Role::Operator);
+    let tokens = tokens.map(|token| format!("token:{}", token.name));
+    std::iter::once("local".to_owned()).chain(tokens).collect()
 }
 
 /// A counter for every reason, at 0 from the start.

@@ -17,7 +17,7 @@ use config::ids::ListenerId;
 use config::model::StickyMode;
 use config::snapshot::{Snapshot, Structure};
 
-pub use again::{Again, Logged, again, logged};
+pub use again::{Again, Logged, Request};
 use ids::{Ids, Placed};
 pub use line::NotALine;
 use line::{Asked, Told};
@@ -135,7 +135,7 @@ fn facts<'a>(
 }
 
 impl Decided {
-    /// A client that was pinned stays where it was, as long as that pool has a weight.
+    /// A client that was pinned stays where it was, as long as that pool has a weight or drains.
     fn pinned(self, snapshot: &Snapshot, told: &Told<'_>) -> At {
         let (At::Route(route, _), Some("pin")) = (self.at, told.reason.as_deref()) else {
             return self.at;
@@ -147,10 +147,9 @@ impl Decided {
             .and_then(|name| snapshot.structure.pool_named(name));
         let split = snapshot.split(route).filter(|_| pins);
         let kept = pool.map(|pool| pool.id).filter(|id| {
-            let weights = split.iter().flat_map(|split| &split.weights);
-            weights
-                .copied()
-                .any(|(pool, weight)| pool == *id && weight > 0)
+            let mut weights = split.iter().flat_map(|split| &split.weights);
+            let has_weight = weights.any(|&(pool, weight)| pool == *id && weight > 0);
+            has_weight || snapshot.drains(route, *id)
         });
         kept.map_or(self.at, |pool| At::Route(route, Some(pool)))
     }

@@ -190,4 +190,18 @@ fn a_request_is_explained_from_its_line_by_the_revision_that_decided() {
     let unknown = kanaria.run(&["explain", "--request-id", "nobody"]);
     assert_eq!(unknown.code, Some(1));
     assert!(unknown.stderr.contains("no line of"), "{}", unknown.stderr);
+    for (log, text, why) in [
+        ("missing.json", None, "missing.json: No such file"),
+        (
+            "other.json",
+            Some(r#"{"request_id":"x"}"#),
+            "none of an access log",
+        ),
+        ("old.json.gz", Some(""), "is compressed"),
+    ] {
+        text.inspect(|text| std::fs::write(kanaria.path(log), text).unwrap());
+        let outcome = kanaria.run(&["explain", "--request-id", "x", "--log", log]);
+        assert_eq!(outcome.code, Some(1));
+        assert!(outcome.stderr.contains(why), "{}", outcome.stderr);
+    }
 }

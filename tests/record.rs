@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::tls::{Authority, Wanted};
-use crate::support::{After, File, Kanaria, Load, Stub, get, request, sized, until, volley};
+use crate::support::{File, Kanaria, Load, Stub, get, request, sized, until, volley};
 
 const FIELDS: [&str; 41] = [
     "time",
@@ -201,17 +201,7 @@ pub(crate) fn misbehave(kanaria: &Kanaria, slow: &Stub, n: usize) {
 
 #[test]
 fn every_request_has_exactly_one_line_whatever_happens_to_it() {
-    let ec2 = Stub::with("ec2", |exchange| {
-        if exchange.path() == "/slow" {
-            exchange.wire.closed();
-            return Ok(After::Close);
-        }
-        exchange.plain()
-    });
-    let ecs = Stub::with("ecs", |exchange| match exchange.before % 7 {
-        6 => Ok(After::Reset),
-        _ => exchange.plain(),
-    });
+    let (ec2, ecs) = Stub::troubled();
     let file = File::split(&ec2, &ecs, "ec2 = 50, ecs = 50")
         .before("[[routes]]\nname = \"slow\"\nmatch = { path = [\"/slow\"] }\nstable = \"ec2\"")
         .server("drain_timeout = \"3s\"");

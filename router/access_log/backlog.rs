@@ -18,12 +18,14 @@ const LONGEST: usize = 16 << 10;
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// What requests and writer of a log know of each other.
-pub(crate) struct Backlog {
+pub(super) struct Backlog {
     pub(super) name: String,
     pub(super) on_full: OnFull,
     pub(super) bytes: AtomicUsize,
     pub(super) reopen: AtomicBool,
     pub(super) given_up: AtomicBool,
+    /// No file has this log any more: it is written out, and nobody waits.
+    pub(super) left: AtomicBool,
     pub(super) room: Notify,
     pub(super) lines: IntCounter,
     pub(super) dropped: IntCounter,
@@ -47,6 +49,7 @@ impl Backlog {
             bytes: AtomicUsize::new(0),
             reopen: AtomicBool::new(false),
             given_up: AtomicBool::new(false),
+            left: AtomicBool::new(false),
             room: Notify::new(),
             lines,
             dropped,
@@ -57,7 +60,7 @@ impl Backlog {
     }
 
     /// Name, bytes that wait, and whether the site waits for them.
-    pub(crate) fn report(&self) -> (String, usize, bool) {
+    pub(super) fn report(&self) -> (String, usize, bool) {
         let bytes = self.bytes.load(Ordering::Relaxed);
         (self.name.clone(), bytes, !self.has_room())
     }
@@ -65,6 +68,7 @@ impl Backlog {
     pub(super) fn has_room(&self) -> bool {
         self.on_full == OnFull::Drop
             || self.is_given_up()
+            || self.left.load(Ordering::Acquire)
             || self.bytes.load(Ordering::Relaxed) <= CAPACITY
     }
 

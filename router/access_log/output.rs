@@ -62,10 +62,11 @@ impl Output {
         }
     }
 
-    /// Opens whatever is at the path now.
-    pub(super) fn reopen(&mut self) {
+    /// Looks the name up, as a write does, although no line comes; `batch` is what is on its way.
+    pub(super) fn look(&mut self, batch: &mut Batch) {
         if let Self::Named(named) = self {
-            named.reopen(SystemTime::now());
+            // What cannot be opened is told by the next write, or was told.
+            let _ = named.follow(batch, SystemTime::now());
         }
     }
 
@@ -77,10 +78,10 @@ impl Output {
         }
     }
 
-    /// Puts the file aside when its time is over, although no line comes.
-    pub(super) fn pass(&mut self) {
+    /// Puts the file aside when its time is over, although no line comes; not while `batch` is inside a line.
+    pub(super) fn pass(&mut self, batch: &Batch) {
         if let Self::Named(named) = self {
-            named.pass(SystemTime::now());
+            named.pass(batch, SystemTime::now());
         }
     }
 }
@@ -128,8 +129,9 @@ impl Named {
             batch.begin_anew();
             self.open = None;
             self.open(now)?;
-        } else {
-            self.reopen(now);
+        } else if self.reopen(now) {
+            // A line is never continued in another file: whoever follows the name reads it whole.
+            batch.begin_anew();
         }
         match &self.open {
             Some(open) => Ok(open.file.metadata()?.len()),
@@ -152,17 +154,25 @@ impl Named {
         Ok(())
     }
 
-    fn reopen(&mut self, now: SystemTime) {
+    /// Whether what is at the path is open now; when not, the old file goes on.
+    fn reopen(&mut self, now: SystemTime) -> bool {
         match Open::at(&self.path, self.rotate.as_ref(), now) {
             Ok(open) => {
                 self.open = Some(open);
                 self.complaint = None;
+                true
             }
-            Err(error) => self.complain("cannot be opened anew, the old file goes on", &error),
+            Err(error) => {
+                self.complain("cannot be opened anew, the old file goes on", &error);
+                false
+            }
         }
     }
 
-    fn pass(&mut self, now: SystemTime) {
+    fn pass(&mut self, batch: &Batch, now: SystemTime) {
+        if !batch.is_between_lines() {
+            return;
+        }
         let stretch = rotation::stretch(self.rotate.as_ref(), now);
         let over = self.open.as_ref().is_some_and(|it| it.stretch != stretch);
         if over && let Some(size) = self.size_there() {
@@ -201,8 +211,11 @@ impl Named {
         }
     }
 
-    /// Whether it is done; when not, the file goes on.
+    /// Whether it is done; when not, the file goes on, and so it does where another one has its name.
     fn put_aside(&mut self, now: SystemTime) -> bool {
+        if self.size_there().is_none() {
+            return false;
+        }
         let mut time = now;
         let mut old = rotation::aside(&self.path, time);
         while old.exists() {

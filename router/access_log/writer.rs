@@ -79,6 +79,11 @@ impl Writer {
         !self.thread.is_finished()
     }
 
+    /// Name, bytes that wait, and whether the site waits for them, as long as it runs.
+    pub(crate) fn report(&self) -> Option<(String, usize, bool)> {
+        self.runs().then(|| self.backlog.report())
+    }
+
     pub(crate) fn reopen(&self) {
         self.backlog.reopen.store(true, Ordering::Release);
         self.thread.thread().unpark();
@@ -110,8 +115,8 @@ impl Work {
         loop {
             let supply = self.collect();
             if self.backlog.reopen.swap(false, Ordering::AcqRel) {
-                self.write_out(supply);
-                self.streams.iter_mut().for_each(|it| it.output.reopen());
+                let streams = self.streams.iter_mut();
+                streams.for_each(|it| it.output.look(&mut it.batch));
             }
             self.write_out(supply);
             match supply {
@@ -164,7 +169,7 @@ impl Work {
     fn write_out(&mut self, supply: Supply) {
         for stream in self.streams.iter_mut() {
             stream.write_out(&self.backlog, supply == Supply::Over);
-            stream.output.pass();
+            stream.output.pass(&stream.batch);
         }
     }
 }

@@ -25,8 +25,8 @@ use values::{cookie, part};
 #[derive(Debug, Parser)]
 #[command(name = "kanaria", version, max_term_width = 100)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 failed, 64 usage, 69 no router answers, \
-75 not every router did it, 77 not authorized, 78 configuration invalid."
+    after_help = "Exit codes: 0 done, 1 failed, 2 differences (only with --detailed-exitcode), 64 usage, \
+69 no router answers, 75 not every router did it, 77 not authorized, 78 configuration invalid."
 )]
 pub struct Arguments {
     /// What to do.

@@ -168,7 +168,11 @@ fn token(remote: &Remote, surroundings: &Surroundings) -> Result<Option<String>,
     Ok(Some(token.to_owned()))
 }
 
-fn endpoints(remote: &Remote, surroundings: &Surroundings) -> Result<Vec<Endpoint>, String> {
+/// The routers that are asked.
+pub(super) fn endpoints(
+    remote: &Remote,
+    surroundings: &Surroundings,
+) -> Result<Vec<Endpoint>, String> {
     if !remote.admin.is_empty() {
         return Ok(remote.admin.clone());
     }

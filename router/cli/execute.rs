@@ -3,7 +3,7 @@
 mod ramp;
 mod targets;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use clap::CommandFactory;
@@ -46,7 +46,7 @@ pub fn execute(arguments: Arguments, program: &Program, surroundings: &Surroundi
         Verb::Check { file } => return offline::check(program, &file, remote.json),
         Verb::Schema => return Outcome::done(offline::pretty(&(program.schema)())),
         Verb::Metrics { format, state } => {
-            return counted(format, state.as_ref(), &remote, surroundings);
+            return metrics::metrics(format, state.as_deref(), &remote, surroundings);
         }
         Verb::Plan(plan) => return plan::plan(program, &plan, remote.json, surroundings),
         Verb::Completions { shell } => return offline::completions(Arguments::command(), shell),
@@ -88,21 +88,6 @@ fn run(program: &Program, config: &Path, upgrade: bool) -> Outcome {
     } else {
         (program.run)(config)
     })
-}
-
-fn counted(
-    format: metrics::Form,
-    state: Option<&PathBuf>,
-    remote: &Remote,
-    surroundings: &Surroundings,
-) -> Outcome {
-    let plain = Remote {
-        json: false,
-        ..remote.clone()
-    };
-    let question = look(Call::get("/metrics"), Show::Metrics);
-    let asked = ask(question, &plain, surroundings);
-    metrics::told(asked, format, state, remote, surroundings)
 }
 
 fn verify(verb: HistoryVerb, program: &Program, json: bool) -> Outcome {
@@ -169,7 +154,7 @@ fn quiet(code: Code) -> Outcome {
     }
 }
 
-fn look(call: Call, show: Show) -> Question {
+pub(super) fn look(call: Call, show: Show) -> Question {
     Question {
         call,
         show,

@@ -5,16 +5,18 @@ mod mackerel;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::ValueEnum;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::arguments::Remote;
-use super::execute::Surroundings;
+use super::ask::{Show, ask, endpoints};
+use super::execute::{Surroundings, look};
 use super::{Code, Outcome, offline};
+use crate::client::Call;
 use exposition::Sample;
 
 /// How metrics are told.
@@ -35,26 +37,68 @@ struct Past {
     values: BTreeMap<String, f64>,
 }
 
-/// What became of `/metrics` in `form`. `state` is the file of what was counted the last time.
-pub(super) fn told(
-    asked: Outcome,
-    form: Form,
-    state: Option<&PathBuf>,
+/// Carries out `kanaria metrics`. `state` is the file of what was counted the last time.
+pub(super) fn metrics(
+    format: Form,
+    state: Option<&Path>,
     remote: &Remote,
     surroundings: &Surroundings,
 ) -> Outcome {
-    if asked.code != Code::Done {
+    if let Err(complaint) = sensible(format, state, remote, surroundings) {
+        return Outcome::failed(Code::Usage, &complaint);
+    }
+    let question = look(Call::get("/metrics"), Show::Metrics);
+    let asked = ask(question, remote, surroundings);
+    if remote.json {
+        let out = document(&asked.out);
+        return Outcome { out, ..asked };
+    }
+    if asked.code != Code::Done || format == Form::Prometheus {
         return asked;
     }
-    let samples = exposition::read(&asked.out);
-    let out = match form {
-        _ if remote.json => Ok(offline::pretty(&json!(samples))),
-        Form::Prometheus => return asked,
-        Form::Mackerel => for_mackerel(&samples, state.map(PathBuf::as_path), surroundings.now),
-    };
-    match out {
+    match for_mackerel(&exposition::read(&asked.out), state, surroundings.now) {
         Ok(out) => Outcome { out, ..asked },
         Err(complaint) => Outcome::failed(Code::Failed, &complaint),
+    }
+}
+
+/// What would be told as something else than it is, or not at all, is not asked for.
+fn sensible(
+    format: Form,
+    state: Option<&Path>,
+    remote: &Remote,
+    surroundings: &Surroundings,
+) -> Result<(), String> {
+    if state.is_some() && (remote.json || format != Form::Mackerel) {
+        return Err(
+            "--state is for --format mackerel: all else tells what is counted so far".into(),
+        );
+    }
+    let n_routers = endpoints(remote, surroundings)?.len();
+    if n_routers > 1 && !remote.json {
+        return Err(format!(
+            "the metrics of {n_routers} routers are told apart with --json only; for lines name one with --admin"
+        ));
+    }
+    Ok(())
+}
+
+/// The answer of one router as samples, or those of several, each with whose it is; what is no answer stays.
+fn document(asked: &str) -> String {
+    let mut document: Value = serde_json::from_str(asked).unwrap_or_default();
+    match &mut document {
+        Value::Array(replies) => {
+            let answers = replies.iter_mut().filter_map(|it| it.get_mut("answer"));
+            answers.for_each(read);
+        }
+        answer => read(answer),
+    }
+    offline::pretty(&document)
+}
+
+fn read(answer: &mut Value) {
+    if let Value::String(text) = answer {
+        *answer = json!(exposition::read(text));
     }
 }
 

@@ -52,6 +52,16 @@ pub(super) fn plan(
 /// The exit code, and what is wrong when it says so.
 fn verdict(plan: &Plan, report: &Report) -> (Code, String) {
     let moved = report.moved_users();
+    if report.requests == 0 {
+        let why = match report.lines {
+            0 => "the log has no line".to_owned(),
+            n => format!("none of {} could be decided", count(n as usize, "line")),
+        };
+        return (
+            Code::Failed,
+            format!("kanaria: {why}, so nothing is foretold\n"),
+        );
+    }
     match plan.max_moved_users {
         Some(most) if moved > most => {
             let (moved, most) = (percent(moved), percent(most));

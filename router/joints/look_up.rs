@@ -1,16 +1,20 @@
 //! `kanaria explain --request-id`: the line of a request, and the decision on it once more by the revision that decided.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use config::model::{LogFormat, STDOUT};
 use config::snapshot::{Snapshot, Structure};
 use router::cli::{Lookup, Unplanned};
 use router::journal;
-use router::plan::{Again, Logged, again, logged};
+use router::plan::{Again, Logged, Request};
 
 use super::foretell::{failed, read_secret, structure};
+
+/// Ends of the names of files that somebody has compressed after they were put aside.
+const COMPRESSED: [&str; 4] = ["bz2", "gz", "xz", "zst"];
 
 /// Finds the line and explains it.
 pub(super) fn look_up(lookup: &Lookup<'_>) -> Result<Again, Unplanned> {
@@ -19,21 +23,33 @@ pub(super) fn look_up(lookup: &Lookup<'_>) -> Result<Again, Unplanned> {
         Some(log) => vec![log.to_owned()],
         None => logs(&structure),
     };
-    let line = find(&logs, lookup.request_id)?;
-    let known = logged(&line).map_err(|error| failed(lookup.config, &error))?;
+    let (log, line) = find(&logs, lookup.request_id)?;
+    let request = Request::read(&line).map_err(|_| {
+        let log = log.display();
+        Unplanned::Failed(format!(
+            "{log}: the line with this request id is none of an access log in the form json"
+        ))
+    })?;
+    let logged = request.logged();
     let mut notes = Vec::new();
-    if known.config_digest != *structure.digest {
-        let (then, now) = (&known.config_digest, &structure.digest);
+    let (then, now) = (&logged.config_digest, &*structure.digest);
+    let is_same_file = *then == *now;
+    if !is_same_file {
         notes.push(format!(
             "decided by file {then}, explained by file {now} with the weights of that time"
         ));
     }
     let secret = read_secret(&structure, &mut notes);
-    let live = live(&structure, &known)?;
-    let snapshot = Snapshot::compile(structure, &live, &secret);
-    let snapshot = snapshot
-        .map_err(|fault| Unplanned::Failed(format!("{}: {}", fault.path, fault.message)))?;
-    let again = again(&snapshot, &line).map_err(|_| {
+    let live = live(&structure, &logged)?;
+    let snapshot = Snapshot::compile(Arc::clone(&structure), &live, &secret);
+    let snapshot = snapshot.map_err(|fault| {
+        let revision = logged.revision;
+        Unplanned::Failed(format!(
+            "the weights of revision {revision}, made for file {then}, do not fit file {now}: {}: {}",
+            fault.path, fault.message
+        ))
+    })?;
+    let again = request.again(&snapshot).ok_or_else(|| {
         Unplanned::Failed("the request could not be read, so nothing was decided".into())
     });
     let mut again = again?;
@@ -85,26 +101,47 @@ fn put_aside(path: &Path) -> Vec<PathBuf> {
     found.map(|entry| entry.path()).collect()
 }
 
-fn find(logs: &[PathBuf], id: &str) -> Result<String, Unplanned> {
+/// The line, and the file it is in. A log that cannot be read is no log without the line.
+fn find(logs: &[PathBuf], id: &str) -> Result<(PathBuf, String), Unplanned> {
     let wanted = format!("\"request_id\":{}", serde_json::Value::from(id));
+    let (mut read, mut unread) = (Vec::new(), Vec::new());
     for path in logs {
-        let Ok(file) = File::open(path) else {
-            continue;
-        };
-        let lines = BufReader::with_capacity(256 << 10, file).split(b'\n');
-        for line in lines {
-            let line = line.map_err(|error| failed(path, &error))?;
-            if memchr::memmem::find(&line, wanted.as_bytes()).is_some() {
-                return Ok(String::from_utf8_lossy(&line).into_owned());
-            }
+        match find_in(path, wanted.as_bytes()) {
+            Ok(Some(line)) => return Ok((path.clone(), line)),
+            Ok(None) => read.push(path.display().to_string()),
+            // The file of a partition that nobody has asked for is not there, and one put aside may have been removed.
+            Err(error) if error.kind() == ErrorKind::NotFound && logs.len() > 1 => {}
+            Err(error) => unread.push(format!("{}: {error}", path.display())),
         }
     }
-    let names: Vec<_> = logs.iter().map(|path| path.display().to_string()).collect();
-    Err(Unplanned::Failed(format!(
-        "no line of {} has the request id {id}",
-        match &*names {
-            [] => "a log in JSON, of which the file has none,".into(),
-            names => names.join(", "),
+    Err(Unplanned::Failed(match (&*read, &*unread) {
+        ([], []) if logs.is_empty() => {
+            "the file has no log in JSON to look in; name one with --log".into()
         }
-    )))
+        ([], []) => "there is no file of a log yet".into(),
+        ([], unread) => unread.join("; "),
+        (read, []) => format!("no line of {} has the request id {id}", read.join(", ")),
+        (read, unread) => format!(
+            "no line of {} has the request id {id}, and not all could be read: {}",
+            read.join(", "),
+            unread.join("; ")
+        ),
+    }))
+}
+
+fn find_in(path: &Path, wanted: &[u8]) -> io::Result<Option<String>> {
+    let file = File::open(path)?;
+    if path
+        .extension()
+        .is_some_and(|it| COMPRESSED.iter().any(|kind| it == *kind))
+    {
+        return Err(io::Error::other("is compressed, and is not looked into"));
+    }
+    for line in BufReader::with_capacity(256 << 10, file).split(b'\n') {
+        let line = line?;
+        if memchr::memmem::find(&line, wanted).is_some() {
+            return Ok(Some(String::from_utf8_lossy(&line).into_owned()));
+        }
+    }
+    Ok(None)
 }

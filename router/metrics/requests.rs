@@ -9,8 +9,10 @@ use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use config::action::Forward;
 use config::decision::Reason;
-use config::snapshot::{Snapshot, Structure};
+use config::model::{Cap, Failover};
+use config::snapshot::{Route, Snapshot, Structure};
 use prometheus::{GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec};
 
 use super::key::{Key, Spread};
@@ -76,6 +78,27 @@ impl Requests {
     pub(super) fn publish(&self, snapshot: &Snapshot) {
         let before = self.board.load();
         self.board.store(Arc::new(before.next(snapshot)));
+    }
+
+    /// Whether the series of routes and pools are those of the structure of `snapshot`.
+    pub(super) fn is_of(&self, snapshot: &Snapshot) -> bool {
+        self.board.load().is_of(snapshot)
+    }
+
+    /// Shows the series of `route` that an alert must see before they count their first event.
+    pub(super) fn show(&self, route: &Route, forward: &Forward) {
+        let settings = &route.settings;
+        let has_canaries = forward.divides() || !settings.flags.is_empty();
+        let fails_over = has_canaries && settings.failover == Failover::Stable;
+        let causes = [
+            (Reason::Cap, has_canaries && settings.cap != Cap::default()),
+            (Reason::Failover, fails_over),
+            (Reason::Fallback, !settings.fallback.is_empty()),
+        ];
+        for (cause, _) in causes.iter().filter(|(_, happens)| *happens) {
+            let labels = [&*route.name, cause.as_str()];
+            self.vectors.switches.with_label_values(&labels);
+        }
     }
 
     pub(super) fn finished(&self, record: &Record, snapshot: &Snapshot) {

@@ -131,6 +131,48 @@ fn series_have_help_and_process_figures_are_there() {
     assert!(text.contains("\nprocess_open_fds "));
 }
 
+/// One route with all that can be counted of it, and two tokens.
+fn eventful() -> Arc<Structure> {
+    let token =
+        |name: &str, role: &str| json!({ "name": name, "role": role, "sha256": "0".repeat(64) });
+    let config = json!({
+        "version": 1,
+        "admin": { "tokens": [token("ci", "operator"), token("board", "viewer")] },
+        "listeners": [{ "name": "public", "bind": "127.0.0.1:0" }],
+        "pools": { "ec2": { "targets": ["127.0.0.1:1"] }, "ecs": { "targets": ["127.0.0.1:2"] } },
+        "routes": [{
+            "name": "blogs", "stable": "ec2", "weights": { "ec2": 95, "ecs": 5 },
+            "guard": {}, "cap": { "max_rps": 1 }, "fallback": ["ec2"],
+        }],
+    });
+    let config: config::model::Config = serde_json::from_value(config).unwrap();
+    Arc::new(Structure::compile(&config).unwrap())
+}
+
+#[test]
+fn what_an_alert_waits_for_is_there_before_its_first_event() {
+    let metrics = Metrics::new();
+    metrics.published(&snapshot(&eventful(), 1, 5));
+    let text = metrics.gather();
+    for series in [
+        "reloads_total{result=\"refused\"}",
+        "reloads_total{result=\"held\"}",
+        "rollbacks_total{actor=\"guard\",route=\"blogs\"}",
+        "rollbacks_total{actor=\"local\",route=\"blogs\"}",
+        "rollbacks_total{actor=\"token:ci\",route=\"blogs\"}",
+        "pool_switches_total{cause=\"cap\",route=\"blogs\"}",
+        "pool_switches_total{cause=\"failover\",route=\"blogs\"}",
+        "pool_switches_total{cause=\"fallback\",route=\"blogs\"}",
+    ] {
+        assert!(
+            text.contains(&format!("\nkanaria_{series} 0\n")),
+            "{series}"
+        );
+    }
+    // Who may only look rolls nothing back.
+    assert!(!text.contains("token:board"));
+}
+
 #[test]
 fn shares_are_of_users_and_requests_that_the_weights_placed() {
     let structure = structure(&json!({}), &json!([]));

@@ -44,37 +44,41 @@ pub(super) struct Asked<'a> {
 #[error("this is no access log in the form json or alb")]
 pub struct NotALine;
 
+/// A text as it stands in the line; a copy only where it has escapes. (Of an `Option<Cow>` serde always makes one.)
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
 /// The fields of our line that are looked at.
 #[derive(Deserialize)]
 struct Ours<'a> {
     #[serde(borrow)]
-    time: Option<Cow<'a, str>>,
+    time: Option<Text<'a>>,
     revision: Option<u64>,
     #[serde(borrow)]
-    config_digest: Option<Cow<'a, str>>,
+    config_digest: Option<Text<'a>>,
     #[serde(borrow)]
-    listener: Option<Cow<'a, str>>,
+    listener: Option<Text<'a>>,
     client_ip: IpAddr,
     #[serde(borrow)]
-    method: Option<Cow<'a, str>>,
+    method: Option<Text<'a>>,
     #[serde(borrow)]
-    host: Option<Cow<'a, str>>,
+    host: Option<Text<'a>>,
     #[serde(borrow)]
-    path: Option<Cow<'a, str>>,
+    path: Option<Text<'a>>,
     #[serde(borrow)]
-    query: Option<Cow<'a, str>>,
+    query: Option<Text<'a>>,
     #[serde(borrow)]
-    user_agent: Option<Cow<'a, str>>,
+    user_agent: Option<Text<'a>>,
     #[serde(borrow)]
-    referer: Option<Cow<'a, str>>,
+    referer: Option<Text<'a>>,
     #[serde(borrow)]
-    route: Option<Cow<'a, str>>,
+    route: Option<Text<'a>>,
     #[serde(borrow)]
-    pool: Option<Cow<'a, str>>,
+    pool: Option<Text<'a>>,
     #[serde(borrow)]
-    reason: Option<Cow<'a, str>>,
+    reason: Option<Text<'a>>,
     #[serde(borrow)]
-    switched_from: Option<Cow<'a, str>>,
+    switched_from: Option<Text<'a>>,
     bucket: Option<u16>,
     /// Only to know the line by.
     #[serde(rename = "log_version")]
@@ -92,27 +96,29 @@ impl<'a> Told<'a> {
 
     fn ours(line: &'a str) -> Result<Self, NotALine> {
         let ours: Ours<'a> = serde_json::from_str(line).map_err(|_| NotALine)?;
-        let (method, path) = (ours.method, ours.path);
+        let text = |text: Option<Text<'a>>| text.map(|text| text.0);
+        let (method, path) = (text(ours.method), text(ours.path));
         let asked = method.zip(path).map(|(method, path)| Asked {
             method,
-            host: ours.host.unwrap_or_default(),
+            host: text(ours.host).unwrap_or_default(),
             path,
-            query: ours.query,
+            query: text(ours.query),
             client: ours.client_ip,
-            user_agent: ours.user_agent,
-            referer: ours.referer,
+            user_agent: text(ours.user_agent),
+            referer: text(ours.referer),
         });
+        let served_by = text(ours.pool);
         Ok(Self {
             asked,
             is_ours: true,
-            time: ours.time,
+            time: text(ours.time),
             revision: ours.revision,
-            digest: ours.config_digest,
-            listener: ours.listener,
-            route: ours.route,
-            pool: ours.switched_from.or_else(|| ours.pool.clone()),
-            served_by: ours.pool,
-            reason: ours.reason,
+            digest: text(ours.config_digest),
+            listener: text(ours.listener),
+            route: text(ours.route),
+            pool: text(ours.switched_from).or_else(|| served_by.clone()),
+            served_by,
+            reason: text(ours.reason),
             bucket: ours.bucket,
         })
     }
@@ -252,6 +258,16 @@ mod tests {
             "- http://www.example.com:80- -",
         );
         assert_eq!(Told::read(&new).unwrap().asked, None);
+    }
+
+    #[test]
+    fn texts_without_escapes_are_not_copied() {
+        let line = r#"{"log_version":1,"client_ip":"192.0.2.7","method":"GET","path":"/a","host":"a\"b","pool":"ecs"}"#;
+        let told = Told::read(line).unwrap();
+        let asked = told.asked.unwrap();
+        assert!(matches!(asked.path, Cow::Borrowed("/a")));
+        assert!(matches!(told.pool, Some(Cow::Borrowed("ecs"))));
+        assert!(matches!(asked.host, Cow::Owned(_)));
     }
 
     #[test]

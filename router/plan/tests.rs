@@ -144,6 +144,22 @@ fn pinned_clients_stay_while_their_pool_has_a_weight() {
 }
 
 #[test]
+fn pinned_clients_stay_on_a_pool_that_drains() {
+    let route = json!([{ "name": "web", "stable": "ec2", "weights": { "ec2": 95, "ecs": 5 },
+        "sticky": { "mode": "pin" } }]);
+    let file = compiled(&route);
+    let mut live: Live = fresh(&Routes::of_structure(&file.structure));
+    let drained = live.routes.get_mut("web").unwrap();
+    drained.weights.insert("ecs".into(), 0);
+    drained.draining.insert("ecs".into());
+    let draining = file.with_live(&live).unwrap();
+    let mut line = line(9_000, "ecs");
+    line["reason"] = "pin".into();
+    let report = run(&draining, &draining, &[line]);
+    assert_eq!(report.shares[0].seat.pool.as_deref(), Some("ecs"));
+}
+
+#[test]
 fn lines_of_an_alb_are_placed_by_client_and_browser() {
     let lines: String = (0..2_000)
         .map(|n| format!("http 2026-11-26T00:00:00.000000Z app/a/b 10.0.{}.{}:1 - -1 -1 -1 200 - 1 1 \"GET http://a:80/ HTTP/1.1\" \"probe\" - -\n", n / 250, n % 250))

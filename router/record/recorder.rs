@@ -30,7 +30,8 @@ impl Recorder {
         }
     }
 
-    /// Opens the access logs of `structure` and lets go of those it no longer has, once they are written.
+    /// Opens the access logs of `structure` and lets go of those it no longer has, once they are written; no request
+    /// waits for those any more.
     ///
     /// When one cannot be opened, nothing changes.
     pub fn reconfigure(&self, structure: &Structure) -> Result<(), OpenError> {
@@ -51,7 +52,10 @@ impl Recorder {
         }
         writers.retain(Writer::runs);
         writers.append(&mut opened);
-        self.logs.store(Arc::new(logs));
+        let left = self.logs.swap(Arc::new(logs));
+        let kept = self.logs.load();
+        let goes = |log: &&Arc<AccessLog>| !kept.iter().any(|other| Arc::ptr_eq(other, log));
+        left.iter().filter(goes).for_each(|log| log.leave());
         Ok(())
     }
 
@@ -64,9 +68,19 @@ impl Recorder {
     }
 
     /// What waits to be written: the name of each log, its bytes, and whether no request is taken on because of them.
+    /// One that a reload let go of is told of until it is written.
     pub fn backlogs(&self) -> Vec<(String, usize, bool)> {
-        let logs = self.logs.load();
-        logs.iter().map(|log| log.backlog().report()).collect()
+        let mut backlogs: Vec<(String, usize, bool)> = Vec::new();
+        for (name, bytes, blocked) in self.writers().iter().filter_map(Writer::report) {
+            match backlogs.iter_mut().find(|(other, ..)| *other == name) {
+                Some((_, all, is_blocked)) => {
+                    *all += bytes;
+                    *is_blocked |= blocked;
+                }
+                None => backlogs.push((name, bytes, blocked)),
+            }
+        }
+        backlogs
     }
 
     /// Waits while a log with `on_full = "block"` has more to write than it may hold; to be awaited before a request is
@@ -81,7 +95,8 @@ impl Recorder {
         }
     }
 
-    /// Opens all log files anew, as after a rotation by rename; lines finished before go to the old ones.
+    /// Looks all log files up by their names at once, as each write does, so that one that was moved is there anew
+    /// although no line comes. Lines that were not written yet go to the files found.
     pub fn reopen(&self) {
         for writer in self.writers().iter() {
             writer.reopen();

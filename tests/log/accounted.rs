@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::forms::{alb, check_schema, ltsv};
 use crate::record::misbehave;
-use crate::support::{After, File, Kanaria, Load, Stub, Tail, files_of, get, lines_of_all, sized};
+use crate::support::{File, Kanaria, Load, Stub, Tail, files_of, get, lines_of_all, sized};
 
 const NAMES: [&str; 3] = ["access.json", "access.alb", "access.ltsv"];
 
@@ -86,17 +86,7 @@ fn sorted<T: Ord>(items: impl IntoIterator<Item = T>) -> Vec<T> {
 
 #[test]
 fn lines_are_the_requests_that_finished_in_all_three_forms_whatever_happens() {
-    let ec2 = Stub::with("ec2", |exchange| {
-        if exchange.path() == "/slow" {
-            exchange.wire.closed();
-            return Ok(After::Close);
-        }
-        exchange.plain()
-    });
-    let ecs = Stub::with("ecs", |exchange| match exchange.before % 7 {
-        6 => Ok(After::Reset),
-        _ => exchange.plain(),
-    });
+    let (ec2, ecs) = Stub::troubled();
     let slow = "[[routes]]\nname = \"slow\"\nmatch = { path = [\"/slow\"] }\nstable = \"ec2\"";
     let rotate = "{ size = \"64KiB\", keep = 100000 }";
     let file = File::split(&ec2, &ecs, "ec2 = 50, ecs = 50")

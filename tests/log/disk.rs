@@ -82,6 +82,61 @@ fn a_full_disk_loses_lines_with_drop_and_counts_them_while_the_site_goes_on() {
     }
 }
 
+/// A router with `drop` whose full disk has taken the beginning of a line, and no more; and how many requests it had.
+fn inside_a_line() -> (Kanaria, Stub, usize) {
+    let ec2 = Stub::start("ec2");
+    let file = File::single(&ec2)
+        .quiet()
+        .after(&log("a.json", "on_full = \"drop\""));
+    let kanaria = Kanaria::start(&file);
+    volley(kanaria.public, 20, 2, |_| get("/", ""));
+    until("lines are written", || {
+        (metric(&kanaria, "lines_total") == 20).then_some(())
+    });
+    let size = std::fs::metadata(kanaria.path("a.json")).unwrap().len();
+    limit(&kanaria, Some(size + 1_001));
+    volley(kanaria.public, 20, 2, |_| get("/", ""));
+    until("lines are lost", || {
+        (metric(&kanaria, "waiting_bytes") < 4096 && metric(&kanaria, "dropped_total") > 0)
+            .then_some(())
+    });
+    (kanaria, ec2, 40)
+}
+
+#[test]
+fn a_line_that_a_full_disk_cut_is_whole_in_the_next_file_when_the_file_is_moved() {
+    let (kanaria, _ec2, n) = inside_a_line();
+    std::fs::rename(kanaria.path("a.json"), kanaria.path("moved")).unwrap();
+    kanaria.signal(rustix::process::Signal::USR1);
+    limit(&kanaria, None);
+    volley(kanaria.public, 20, 2, |_| get("/", ""));
+    let counted = || metric(&kanaria, "lines_total") + metric(&kanaria, "dropped_total");
+    until("all are counted", || (counted() == n + 20).then_some(()));
+    let moved = std::fs::read_to_string(kanaria.path("moved")).unwrap();
+    let (whole, half) = moved.rsplit_once('\n').unwrap();
+    let next = std::fs::read_to_string(kanaria.path("a.json")).unwrap();
+    println!("{} bytes of a line are left behind", half.len());
+    assert!(!half.is_empty() && next.starts_with(half), "{half}");
+    let n_whole = whole.lines().count() + whole_lines(&kanaria, "a.json");
+    assert_eq!(n_whole, metric(&kanaria, "lines_total"));
+}
+
+#[test]
+fn a_signal_to_open_anew_does_not_end_a_line_that_is_half_written() {
+    let (kanaria, _ec2, n) = inside_a_line();
+    limit(&kanaria, None);
+    kanaria.signal(rustix::process::Signal::USR1);
+    volley(kanaria.public, 20, 2, |_| get("/", ""));
+    let counted = || metric(&kanaria, "lines_total") + metric(&kanaria, "dropped_total");
+    until("all are counted", || (counted() == n + 20).then_some(()));
+    assert_eq!(
+        whole_lines(&kanaria, "a.json"),
+        metric(&kanaria, "lines_total")
+    );
+    let said = kanaria.stderr();
+    assert!(!said.contains("cannot be opened anew"), "{said}");
+}
+
 #[test]
 fn a_full_disk_stops_the_site_with_block_and_loses_nothing() {
     let ec2 = Stub::start("ec2");

@@ -74,6 +74,22 @@ impl Stub {
         Self::on(listener, name, act)
     }
 
+    /// Two that have trouble: `ec2` never answers `/slow`, and `ecs` resets each seventh request of a connection.
+    pub(crate) fn troubled() -> (Self, Self) {
+        let ec2 = Self::with("ec2", |exchange| {
+            if exchange.path() == "/slow" {
+                exchange.wire.closed();
+                return Ok(After::Close);
+            }
+            exchange.plain()
+        });
+        let ecs = Self::with("ecs", |exchange| match exchange.before % 7 {
+            6 => Ok(After::Reset),
+            _ => exchange.plain(),
+        });
+        (ec2, ecs)
+    }
+
     /// One that answers 200 with its name, on a socket of your own.
     pub(crate) fn listen(listener: TcpListener, name: &'static str) -> Self {
         Self::on(listener, name, |exchange| exchange.plain())

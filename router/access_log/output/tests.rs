@@ -39,6 +39,16 @@ impl Case {
         }
     }
 
+    /// Looks at the time, with no line to write, `millis` from now.
+    fn pass(&mut self, millis: u64) {
+        let then = self.now + Duration::from_millis(millis);
+        self.named.pass(&Batch::default(), then);
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("a.json")
+    }
+
     /// The numbers in each file, the one in use last.
     fn read(&self) -> Vec<Vec<usize>> {
         let entries = fs::read_dir(self.folder.path()).unwrap();
@@ -97,14 +107,14 @@ fn only_so_many_files_that_were_put_aside_are_kept() {
 fn a_file_is_put_aside_when_its_time_is_over_also_when_no_line_comes() {
     let mut case = Case::new(&json!({ "every": "1h" }));
     case.write(3_599_999, [1, 2]);
-    case.named.pass(case.now);
+    case.pass(0);
     assert_eq!(case.read(), [[1, 2]]);
     case.write(1, [3]);
     assert_eq!(case.read(), [vec![1, 2], vec![3]]);
-    case.named.pass(case.now + Duration::from_secs(3600));
+    case.pass(3_600_000);
     assert_eq!(case.read(), [vec![1, 2], vec![3], vec![]]);
     // An empty file has nothing to put aside.
-    case.named.pass(case.now + Duration::from_secs(7200));
+    case.pass(7_200_000);
     assert_eq!(case.read().len(), 3);
 }
 
@@ -147,17 +157,59 @@ fn a_line_that_a_killed_process_left_half_is_ended_before_the_next() {
     assert_eq!(lines, ["1", "{\"time\":", "2"]);
 }
 
-#[test]
-fn a_line_begun_in_a_file_that_was_removed_is_whole_in_the_next() {
-    let mut case = Case::new(&Value::Null);
-    let path = case.folder.path().join("a.json");
-    case.write(0, [1]);
+/// A batch of `2` and `3`, of which half of the first line is written.
+fn begun() -> Batch {
     let mut batch = Batch::default();
     batch.add(b"2\n");
+    batch.add(b"3\n");
     batch.advance(1);
-    fs::remove_file(&path).unwrap();
-    let n = case.named.write(&mut batch, case.now).unwrap();
+    batch
+}
+
+#[test]
+fn a_line_begun_in_a_file_that_is_gone_or_moved_is_whole_in_the_next() {
+    let moved: fn(&Path) -> io::Result<()> = |path| fs::rename(path, path.with_extension("0"));
+    for leave in [|path: &Path| fs::remove_file(path), moved] {
+        let mut case = Case::new(&Value::Null);
+        case.write(0, [1]);
+        let mut batch = begun();
+        leave(&case.path()).unwrap();
+        let n = case.named.write(&mut batch, case.now).unwrap();
+        assert_eq!(batch.advance(n), (2, 4));
+        assert_eq!(fs::read_to_string(case.path()).unwrap(), "2\n3\n");
+    }
+}
+
+#[test]
+fn a_file_is_not_put_aside_while_a_line_of_it_is_half_written() {
+    let mut case = Case::new(&json!({ "every": "10s" }));
+    case.write(0, [1]);
+    let (mut batch, over) = (begun(), case.now + Duration::from_secs(10));
+    case.named.pass(&batch, over);
+    assert_eq!(case.read(), [[1]]);
+    let n = case.named.write(&mut batch, over).unwrap();
     batch.advance(n);
-    assert!(batch.done());
-    assert_eq!(fs::read_to_string(&path).unwrap(), "2\n");
+    case.named.pass(&batch, over);
+    let n_files = fs::read_dir(case.folder.path()).unwrap().count();
+    assert_eq!(n_files, 2);
+}
+
+#[test]
+fn what_another_put_in_the_files_place_is_not_put_aside() {
+    let mut case = Case::new(&json!({ "size": "3KiB" }));
+    case.write(0, [1, 2, 3]);
+    let (path, old) = (case.path(), case.folder.path().join("b.json"));
+    fs::rename(&path, &old).unwrap();
+    // Nothing can be opened here, as when there are no descriptors left.
+    fs::create_dir(&path).unwrap();
+    case.write(100, [4]);
+    case.write(100, [5]);
+    let names = fs::read_dir(case.folder.path()).unwrap();
+    assert_eq!((names.count(), path.is_dir()), (2, true));
+    assert_eq!(fs::read_to_string(&old).unwrap().lines().count(), 5);
+    let complaint = case.named.complaint.as_deref().unwrap_or_default();
+    assert!(
+        complaint.starts_with("cannot be opened anew"),
+        "{complaint}"
+    );
 }

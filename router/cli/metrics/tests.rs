@@ -1,6 +1,7 @@
 //! Metrics read back, and told to Mackerel.
 
 use super::*;
+use crate::client::stub::Stub;
 
 const TEXT: &str = "# HELP kanaria_requests_total Finished.\n# TYPE kanaria_requests_total counter\n\
 kanaria_requests_total{code=\"200\",pool=\"ecs\",route=\"\"} 120\n\
@@ -56,4 +57,41 @@ fn what_grows_is_told_by_the_minute_once_there_is_a_past() {
     assert!(!restarted.contains("requests"), "{restarted}");
     let nowhere = Path::new("/proc/none/state");
     assert!(for_mackerel(&[], Some(nowhere), at(1)).is_err());
+}
+
+/// `kanaria metrics` at these routers.
+fn run(admin: &str, line: &str) -> Outcome {
+    use crate::cli::ask::tests::{NO_PROGRAM, plain};
+    let words = ["kanaria", "metrics", "--admin", admin].into_iter();
+    let words = words.chain(line.split(' ').filter(|word| !word.is_empty()));
+    let arguments = crate::cli::Arguments::read(words.map(Into::into)).unwrap();
+    crate::cli::execute(arguments, &NO_PROGRAM, &plain())
+}
+
+#[test]
+fn several_routers_are_told_apart_or_not_at_all() {
+    let stubs = [Stub::new(200, TEXT), Stub::new(200, TEXT)];
+    let dead = Stub::dead();
+    let admin = format!("{},{},{dead}", stubs[0].url, stubs[1].url);
+    for line in ["", "--format mackerel"] {
+        let outcome = run(&admin, line);
+        assert_eq!((outcome.code, &*outcome.out), (Code::Usage, ""), "{line}");
+        assert!(outcome.err.contains("of 3 routers"), "{}", outcome.err);
+    }
+    let outcome = run(&admin, "--json");
+    let document: Value = serde_json::from_str(&outcome.out).unwrap();
+    assert_eq!(outcome.code, Code::Partial);
+    assert_eq!(document[1]["admin"], stubs[1].url);
+    assert_eq!(document[1]["answer"][0]["value"], 120.0);
+    assert!(document[2]["problem"].is_object(), "{document}");
+}
+
+#[test]
+fn a_state_that_nothing_would_be_kept_in_is_refused() {
+    let stub = Stub::new(200, TEXT);
+    for line in ["--state s", "--state s --json --format mackerel"] {
+        let outcome = run(&stub.url, line);
+        assert_eq!(outcome.code, Code::Usage, "{line}");
+        assert!(outcome.err.contains("--state is for"), "{}", outcome.err);
+    }
 }

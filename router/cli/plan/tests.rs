@@ -45,15 +45,16 @@ fn report() -> Report {
 }
 
 fn run(line: &str) -> Outcome {
+    of(line, |_, progress| {
+        progress(Some(0.5), 500);
+        Ok(report())
+    })
+}
+
+fn of(line: &str, plan: crate::cli::Foretell) -> Outcome {
     let words = ["kanaria", "plan", "new.toml", "--replay", "a.json"].into_iter();
     let words = words.chain(line.split(' ').filter(|word| !word.is_empty()));
-    let program = Program {
-        plan: |_, progress| {
-            progress(Some(0.5), 500);
-            Ok(report())
-        },
-        ..NO_PROGRAM
-    };
+    let program = Program { plan, ..NO_PROGRAM };
     let arguments = Arguments::read(words.map(Into::into)).unwrap();
     execute(arguments, &program, &plain())
 }
@@ -80,6 +81,28 @@ fn the_exit_code_tells_differences_and_too_many_moves_when_asked() {
         err,
         "kanaria: 5 % of the users would change their pool, more than 4 %\n"
     );
+}
+
+#[test]
+fn a_plan_that_decided_nothing_has_failed() {
+    let empty = |_: &Plan, _: &mut dyn FnMut(Option<f64>, u64)| Ok(Report::default());
+    let flagged: crate::cli::Foretell = |_, _| {
+        Ok(Report {
+            requests: 0,
+            moves: Vec::new(),
+            ..report()
+        })
+    };
+    for (plan, word) in [
+        (empty as crate::cli::Foretell, "the log has no line"),
+        (flagged, "none of 1010 lines could be decided"),
+    ] {
+        for line in ["", "--json", "--max-moved-users 100%"] {
+            let outcome = of(line, plan);
+            assert_eq!(outcome.code, Code::Failed, "{line}");
+            assert!(outcome.err.contains(word), "{}", outcome.err);
+        }
+    }
 }
 
 #[test]

@@ -114,3 +114,38 @@ fn a_log_that_cannot_be_opened_changes_nothing() {
 async fn without_a_log_that_blocks_a_request_may_always_start() {
     recorder().ready().await;
 }
+
+/// A log that can never be written, and for which the site waits.
+fn stuck() -> Arc<Structure> {
+    let log = json!({ "path": "/dev/full", "on_full": "block" });
+    structure(&json!({}), &json!([log]))
+}
+
+#[tokio::test]
+async fn a_reload_that_lets_go_of_a_log_lets_go_of_the_requests_that_wait_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let recorder = recorder();
+    let stuck = stuck();
+    recorder.reconfigure(&stuck).unwrap();
+    let before = snapshot(&stuck, 1, 5);
+    while !recorder.backlogs()[0].2 {
+        (0..100).for_each(|_| recorder.finish(&record(), &before));
+    }
+    let mut waiting = std::pin::pin!(recorder.ready());
+    let at_once = tokio::time::timeout(Duration::ZERO, waiting.as_mut());
+    assert!(at_once.await.is_err(), "the site waits");
+    recorder
+        .reconfigure(&logs(&[&folder.path().join("a.json")]))
+        .unwrap();
+    let soon = tokio::time::timeout(PATIENCE, waiting);
+    soon.await.expect("nothing blocks any more");
+    // What it has is still to be written, and is not lost.
+    let backlogs = recorder.backlogs();
+    let old = backlogs.iter().find(|(name, ..)| name == "/dev/full");
+    assert!(
+        matches!(old, Some((_, 1.., false))),
+        "{backlogs:?}, of which nothing blocks"
+    );
+    check_counters(&recorder, &[("dropped", Path::new("/dev/full"), 0)]);
+    recorder.close(Duration::ZERO);
+}
