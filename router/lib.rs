@@ -16,6 +16,7 @@ pub mod entropy;
 pub mod forward;
 pub mod forwarded;
 pub mod identify;
+pub mod peer;
 pub mod pool;
 pub mod request_id;
 pub mod respond;

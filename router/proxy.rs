@@ -2,7 +2,6 @@
 
 mod answer;
 mod arrive;
-mod authority;
 mod exchange;
 mod failure;
 mod fallback;
@@ -22,10 +21,10 @@ use pingora_error::{Error, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
-use authority::Authorities;
 pub use exchange::Exchange;
 
 use crate::clients::Clients;
+use crate::peer::Authorities;
 use crate::publish::Publisher;
 use crate::record::{Cause, Recorder};
 

@@ -24,6 +24,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("identify", &[]),
     ("journal", &[]),
     ("metrics", &["clients", "pool", "record"]),
+    ("peer", &[]),
     ("plan", &[]),
     ("pool", &[]),
     (
@@ -36,6 +37,7 @@ const MAY: &[(&str, &[&str])] = &[
             "forward",
             "forwarded",
             "identify",
+            "peer",
             "pool",
             "publish",
             "record",

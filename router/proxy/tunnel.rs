@@ -23,7 +23,7 @@ use pingora_error::{Error, ErrorType, Result};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::upstream::unshared_key;
+use crate::peer::unshared_key;
 
 /// pingora flushes a request without a body twice: behind its head, and at its end.
 const FLUSHES_OF_A_REQUEST: u8 = 2;
