@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Instant;
 
-use bucket::Bucket;
+pub use bucket::Bucket;
 pub use registry::{Board, Caps};
 
 /// What one route lets one of its canaries have.

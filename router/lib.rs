@@ -23,6 +23,9 @@ pub mod respond;
 pub mod stamp;
 pub mod witness;
 
+pub mod caller;
+pub mod shadow;
+
 pub mod access_log;
 pub mod metrics;
 pub mod record;

@@ -10,6 +10,7 @@ mod key;
 mod logs;
 mod own;
 mod requests;
+mod shadow;
 mod shares;
 mod targets;
 mod tls;
@@ -33,6 +34,7 @@ pub(crate) use logs::LogSeries;
 use logs::Logs;
 use own::Own;
 use requests::Requests;
+use shadow::Shadow;
 pub use shares::Share;
 use targets::Targets;
 use tls::Tls;
@@ -73,6 +75,7 @@ pub struct Metrics {
     guards: Guards,
     tls: Tls,
     logs: Logs,
+    shadow: Shadow,
     pools: OnceLock<Arc<Pools>>,
     clients: OnceLock<Arc<Clients>>,
     uncounted: IntCounter,
@@ -113,6 +116,7 @@ impl Metrics {
             guards: Guards::new(&own),
             tls: Tls::new(&own),
             logs: Logs::new(&own),
+            shadow: Shadow::new(&own),
             weight_ratio: own.ratios(
                 "kanaria_weight_ratio",
                 "Part of a pool in its route: asked for, of users seen and of requests since the weights changed.",
@@ -338,6 +342,11 @@ impl Metrics {
     /// Asked and achieved shares of a route's pools, in the order of the file.
     pub fn shares(&self, route: &str) -> Vec<Share> {
         self.requests.shares(route)
+    }
+
+    /// Counts the copies of requests of `route` that became `result`.
+    pub(crate) fn shadow(&self, route: &str, result: &str) -> IntCounter {
+        self.shadow.of(route, result)
     }
 
     /// What an access log counts.

@@ -130,6 +130,17 @@ impl Pool {
         })
     }
 
+    /// Where the healthy target whose turn is the `turn`th listens, for a call that is no request: nothing is counted, and
+    /// nothing that comes of it is told.
+    pub fn look_up(&self, turn: u32, now: Instant) -> Option<SocketAddr> {
+        let now = self.shared.clock.at(now);
+        let members = self.members.load();
+        let up = || members.targets().filter(|target| target.up(now));
+        let n_up = up().count();
+        let at = (turn as usize).checked_rem(n_up)?;
+        up().nth(at).map(|target| target.address)
+    }
+
     /// A request came that will be sent to the pool.
     pub fn arrived(&self, now: Instant) {
         self.shared.budget.arrived(self.shared.clock.at(now));

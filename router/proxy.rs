@@ -6,6 +6,7 @@ mod exchange;
 mod failure;
 mod fallback;
 mod head;
+mod mirror;
 mod rules;
 mod tunnel;
 mod upstream;

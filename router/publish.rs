@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::cap::{Board, Cap, Caps};
 use crate::pool::{Pool, Pools};
+use crate::shadow::{self, Mirror, Shadows};
 use crate::witness::{self, Witness, Witnesses};
 
 /// The snapshot in force.
@@ -21,6 +22,7 @@ pub struct Publisher {
     pools: Arc<Pools>,
     caps: Arc<Caps>,
     witnesses: Arc<Witnesses>,
+    shadows: Arc<Shadows>,
 }
 
 /// One snapshot in force, and how many requests still have to be sent by it.
@@ -33,6 +35,8 @@ pub struct Published {
     pub caps: Arc<Board>,
     /// What its guarded routes see of their requests.
     pub witnesses: Arc<witness::Board>,
+    /// What copies requests of its routes.
+    pub shadows: Arc<shadow::Board>,
     undecided: AtomicUsize,
 }
 
@@ -47,20 +51,22 @@ pub struct Hold {
 pub struct Older(Vec<Arc<Published>>);
 
 impl Publisher {
-    /// Puts the first snapshot in force, with the pools, caps and witnesses that were last aligned with a structure.
+    /// Puts the first snapshot in force, with the pools, caps, witnesses and shadows that were last aligned with a structure.
     pub fn new(
         snapshot: Snapshot,
         pools: Arc<Pools>,
         caps: Arc<Caps>,
         witnesses: Arc<Witnesses>,
+        shadows: Arc<Shadows>,
     ) -> Self {
-        let boards = (caps.current(), witnesses.current());
+        let boards = (caps.current(), witnesses.current(), shadows.current());
         let published = Published::new(snapshot, pools.current(), boards);
         Self {
             current: ArcSwap::from_pointee(published),
             pools,
             caps,
             witnesses,
+            shadows,
         }
     }
 
@@ -85,9 +91,13 @@ impl Publisher {
 
     /// Puts `snapshot` in force for every request whose header is read from now on; returns the one before.
     ///
-    /// Its structure is the one that pools, caps and witnesses were last aligned with.
+    /// Its structure is the one that pools, caps, witnesses and shadows were last aligned with.
     pub fn publish(&self, snapshot: Snapshot) -> Arc<Published> {
-        let boards = (self.caps.current(), self.witnesses.current());
+        let boards = (
+            self.caps.current(),
+            self.witnesses.current(),
+            self.shadows.current(),
+        );
         let published = Published::new(snapshot, self.pools.current(), boards);
         let before = self.current.swap(Arc::new(published));
         fence(Ordering::SeqCst);
@@ -99,14 +109,15 @@ impl Published {
     fn new(
         snapshot: Snapshot,
         pools: Arc<[Arc<Pool>]>,
-        boards: (Arc<Board>, Arc<witness::Board>),
+        boards: (Arc<Board>, Arc<witness::Board>, Arc<shadow::Board>),
     ) -> Self {
-        let (caps, witnesses) = boards;
+        let (caps, witnesses, shadows) = boards;
         Self {
             snapshot,
             pools,
             caps,
             witnesses,
+            shadows,
             undecided: AtomicUsize::new(0),
         }
     }
@@ -149,6 +160,11 @@ impl Hold {
     /// What sees the requests of `route` for its guard; `None` without one.
     pub fn witness(&self, route: RouteId) -> Option<&Witness> {
         self.published.witnesses.of(route).map(|witness| &**witness)
+    }
+
+    /// What copies requests of `route`; `None` without a shadow.
+    pub fn mirror(&self, route: RouteId) -> Option<&Arc<Mirror>> {
+        self.published.shadows.of(route)
     }
 
     /// The decision has been carried out: the head is on its way, or an answer of ours is.
@@ -197,6 +213,7 @@ mod tests {
     fn publisher() -> Publisher {
         Publisher::new(
             fixture::snapshot(&Live::default()),
+            Arc::default(),
             Arc::default(),
             Arc::default(),
             Arc::default(),

@@ -64,6 +64,8 @@ pub struct Record {
     pub retries: Vec<Retry>,
     /// Whether it went to a target in spite of its health, because its pool had no healthy one.
     pub fail_open: bool,
+    /// Whether it was copied for the shadow pool of its route; `None` without one.
+    pub shadow: Option<bool>,
 }
 
 /// The TLS of a client's connection.

@@ -117,6 +117,7 @@ impl Refuser {
             switched_from: None,
             retries: Vec::new(),
             fail_open: false,
+            shadow: None,
         };
         self.recorder
             .finish(&record, &self.publisher.current().snapshot);

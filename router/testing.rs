@@ -119,6 +119,7 @@ pub(crate) fn record() -> Record {
         switched_from: None,
         retries: Vec::new(),
         fail_open: false,
+        shadow: None,
     }
 }
 

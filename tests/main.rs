@@ -52,6 +52,8 @@ mod limits;
 mod siege;
 // What one pool has not, asked of another.
 mod fallback;
+// Copies for pools that answer nobody.
+mod shadow;
 // How much a pool is asked for: caps, limits, deadlines, further tries, what stands in.
 mod pressure;
 // Changes of the live state under load: in force when answered, nothing lost.

@@ -386,7 +386,7 @@ fn every_metric_is_documented_and_every_documented_one_exists() {
         "a.test",
         Wanted::hosts(&["a.test"]),
     );
-    let judged = "[routes.guard]\n[routes.ramp]\nsteps = [{ percent = 50, hold = \"1h\" }]";
+    let judged = "[routes.guard]\n[routes.ramp]\nsteps = [{ percent = 50, hold = \"1h\" }]\n[routes.shadow]\npool = \"ecs\"";
     let file = file.pool_keys("ecs", check).route(judged);
     let file = file.server("trusted_proxies = [\"192.0.2.1/32\"]");
     let balanced =

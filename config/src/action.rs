@@ -10,6 +10,7 @@ use crate::ids::{CohortId, PoolId};
 use crate::pin::Pinning;
 use crate::redirect::Redirect;
 use crate::rewrite::Rewrite;
+use crate::shadow::Shadow;
 use crate::split::Split;
 
 /// What a route does.
@@ -40,6 +41,8 @@ pub struct Forward {
     pub rewrite: Option<Box<Rewrite>>,
     /// Pools that are asked in this order when the answer is 404.
     pub fallback: Vec<PoolId>,
+    /// Which requests are copied for another pool.
+    pub shadow: Option<Arc<Shadow>>,
     /// How its clients are kept on the pool they were on, beyond their bucket.
     pub pinning: Option<Box<Pinning>>,
     pub(crate) keys: Vec<Key>,

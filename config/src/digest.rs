@@ -103,6 +103,7 @@ impl Serialize for RouteMeaning<'_> {
             cap,
             guard,
             ramp,
+            shadow,
             rewrite,
             headers,
             redirect,
@@ -122,6 +123,7 @@ impl Serialize for RouteMeaning<'_> {
         entry(&mut map, "cap", cap)?;
         entry(&mut map, "guard", guard)?;
         entry(&mut map, "ramp", ramp)?;
+        entry(&mut map, "shadow", shadow)?;
         entry(&mut map, "rewrite", rewrite)?;
         entry(&mut map, "headers", headers)?;
         entry(&mut map, "redirect", redirect)?;

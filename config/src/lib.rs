@@ -43,6 +43,7 @@ mod pattern;
 pub mod pin;
 pub mod redirect;
 pub mod rewrite;
+pub mod shadow;
 
 pub mod cookie;
 pub mod id;

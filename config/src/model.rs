@@ -12,6 +12,7 @@ mod ramp;
 mod route;
 mod rules;
 mod server;
+mod shadow;
 mod shape;
 mod tls;
 
@@ -35,6 +36,7 @@ pub use server::{
     Admin, AdminTls, DesyncMode, Forwarded, ForwardedMode, HostHeader, InvalidHeaders, Limits,
     Role, Server, Timeouts, Token,
 };
+pub use shadow::Shadow;
 pub use tls::{CertificateSource, ClientAuth, ListenerTls, TlsVersion};
 
 /// The whole file.

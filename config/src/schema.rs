@@ -315,6 +315,8 @@ mod tests {
                 "[routes.guard.hard_limit]",
                 "[routes.ramp]",
                 "[[routes.ramp.steps]]",
+                "[routes.shadow]",
+                "[routes.shadow.headers]",
                 "[routes.rewrite]",
                 "[routes.headers]",
                 "[routes.headers.request]",

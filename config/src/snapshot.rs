@@ -9,6 +9,7 @@ mod pins;
 mod ramps;
 mod routes;
 mod rules;
+mod shadows;
 mod structure;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! One record as one line of JSON or LTSV: every field in one order, and a word for what is not known.
 //!
-//! Fields of later work (shadow, cookie conflicts) are not known yet. Values of Cookie and
+//! Fields of later work (cookie conflicts) are not known yet. Values of Cookie and
 //! Authorization are not in the record, so they cannot get here.
 
 use std::marker::PhantomData;
@@ -144,7 +144,10 @@ impl<F: Form> Line<F> {
     }
 
     fn rest(&mut self, record: &Record) {
-        self.null(key!("shadow"));
+        match record.shadow {
+            Some(copied) => self.boolean(key!("shadow"), copied),
+            None => self.null(key!("shadow")),
+        }
         self.null(key!("cookie_dup"));
         self.desync(record);
         self.head(key!("user_agent"), record, Text::UserAgent);

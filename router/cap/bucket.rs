@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The moment at which the bucket is full again, in nanoseconds.
 #[derive(Debug, Default)]
-pub(super) struct Bucket(AtomicU64);
+pub struct Bucket(AtomicU64);
 
 const SECOND: u64 = 1_000_000_000;
 
 impl Bucket {
-    /// Takes a token at `now`, if there is one; `rate` tokens fill the bucket, and come back in a second. Not 0.
-    pub(super) fn take(&self, now: u64, rate: u32) -> bool {
+    /// Takes a token at `now`, which is in nanoseconds, if there is one; `rate` tokens fill the bucket, and come back in a second. Not 0.
+    pub fn take(&self, now: u64, rate: u32) -> bool {
         let token = token(rate);
         let taken = self.0.fetch_update(Relaxed, Relaxed, |full| {
             let full = full.max(now) + token;

@@ -16,7 +16,7 @@ use rustls::pki_types::pem::PemObject;
 
 /// The files read so far, each with the structure it was read for.
 #[derive(Default)]
-pub(super) struct Authorities {
+pub struct Authorities {
     read: ArcSwap<HashMap<PathBuf, Read>>,
 }
 
@@ -28,7 +28,7 @@ struct Read {
 
 impl Authorities {
     /// The certificates in the file at `path`.
-    pub(super) fn of(&self, path: &Path, structure: &Arc<Structure>) -> io::Result<Arc<CaType>> {
+    pub fn of(&self, path: &Path, structure: &Arc<Structure>) -> io::Result<Arc<CaType>> {
         let known = self.read.load();
         if let Some(read) = known
             .get(path)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use config::facts::{Facts, Fresh};
+use config::shadow::MARK;
 use config::units::Cidr;
 use http::{HeaderMap, HeaderValue, Method, Version, header};
 use pingora_error::{Error, ErrorType, Result};
@@ -46,7 +47,7 @@ impl Exchange {
         let parts = head::into_parts(head);
         *head = RequestHeader::from(parts);
         let told = Told::of(&head.headers);
-        let (asks, expects) = (told.upgrade, told.expect);
+        let (asks, expects, marked) = (told.upgrade, told.expect, told.marked);
         let upgrade = asks && asks_to_switch(head);
         let trusted = identify::is_trusted(wire.peer.ip(), &server.trusted_proxies);
         let proxies = &server.trusted_proxies;
@@ -54,6 +55,10 @@ impl Exchange {
         if asks && !upgrade {
             // What we do not carry is not asked for; a server may always ignore it.
             head.remove_header(&header::UPGRADE);
+        }
+        if marked {
+            // Only a copy of ours is one.
+            head.remove_header(&MARK);
         }
         if expects && expects_more_than_continue(&head.headers) {
             self.cause = Some(Cause::ExpectationFailed);
@@ -135,6 +140,7 @@ struct Told<'a> {
     trace_id: Option<&'a HeaderValue>,
     upgrade: bool,
     expect: bool,
+    marked: bool,
 }
 
 impl<'a> Told<'a> {
@@ -155,6 +161,8 @@ impl<'a> Told<'a> {
                 told.request_id.get_or_insert(value);
             } else if name == head::TRACE_ID {
                 told.trace_id.get_or_insert(value);
+            } else if name == MARK {
+                told.marked = true;
             }
         }
         told

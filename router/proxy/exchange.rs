@@ -16,6 +16,7 @@ use crate::pool::Lease;
 use crate::publish::Hold;
 use crate::record::{Cause, Head, Record, Recorder, Text, Upstream};
 use crate::request_id::Names;
+use crate::shadow::Copy;
 use crate::witness::Observation;
 
 /// One request while it is served.
@@ -30,6 +31,10 @@ pub struct Exchange {
     /// The client asks for its favicon, and its flag has one.
     pub(super) shows_flag: bool,
     pub(super) lease: Option<Lease>,
+    /// What goes to the route's shadow pool when the request is over.
+    pub(super) copy: Option<Box<Copy>>,
+    /// Whether there was one; unknown in a route without a shadow.
+    pub(super) sampled: Option<bool>,
     pub(super) gate: Option<Arc<Gate>>,
     pub(super) upstream: Option<Upstream>,
     pub(super) connecting: Option<Instant>,
@@ -77,6 +82,8 @@ impl Exchange {
             rewritten: None,
             shows_flag: false,
             lease: None,
+            copy: None,
+            sampled: None,
             gate: None,
             upstream: None,
             connecting: None,
@@ -116,6 +123,7 @@ impl Exchange {
             return;
         };
         self.finished = true;
+        let shadow = self.sampled;
         let cause = self.cause;
         let (started, duration) = arrival.wire.times();
         let record = Record {
@@ -149,9 +157,11 @@ impl Exchange {
                 .journey
                 .as_mut()
                 .map_or_else(Vec::new, Journey::take_retries),
+            shadow,
         };
         self.recorder.finish(&record, self.hold.snapshot());
         testify(&self.hold, &record);
+        self.give_copy_away();
     }
 
     /// Whether the target switched protocols, so that what passes is no answer any more.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use config::model::HostHeader;
+use config::shadow::MARK;
 use http::header::{self, Entry};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
@@ -28,7 +29,7 @@ const POOL: HeaderName = HeaderName::from_static("kanaria-pool");
 const REASON: HeaderName = HeaderName::from_static("kanaria-reason");
 
 /// Fields that a target believes, because they are ours.
-static OURS: [HeaderName; 8] = [
+static OURS: [HeaderName; 9] = [
     FORWARDED_FOR,
     FORWARDED_PROTO,
     FORWARDED_PORT,
@@ -37,6 +38,7 @@ static OURS: [HeaderName; 8] = [
     TRACE_ID,
     POOL,
     REASON,
+    MARK,
 ];
 
 /// Fields that may come on top of the client's.
@@ -75,6 +77,7 @@ impl Exchange {
             }
         }
         self.sent = Some(now);
+        self.mirror(request);
         self.hold.sent();
         Ok(())
     }

@@ -87,6 +87,7 @@ impl Exchange {
         body: &mut Option<Bytes>,
         end_of_stream: bool,
     ) -> Result<()> {
+        self.mirror_body(body.as_ref(), end_of_stream);
         if let Some(bytes) = body {
             self.body_received += bytes.len() as u64;
             // An empty last part would end a chunked body twice (cloudflare/pingora#935).

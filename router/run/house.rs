@@ -28,6 +28,7 @@ use crate::guard::Guards;
 use crate::plane::Shared;
 use crate::pool::{Pools, TargetChange, TargetState, TargetStatus};
 use crate::ramp::Ramps;
+use crate::shadow::Shadows;
 use crate::source::{self, Watched};
 use crate::tls::Terminators;
 
@@ -118,6 +119,7 @@ pub(super) struct Home {
     pub(super) secret: Secret,
     pub(super) pools: Arc<Pools>,
     pub(super) caps: Arc<Caps>,
+    pub(super) shadows: Arc<Shadows>,
     pub(super) guards: Arc<Guards>,
     pub(super) ramps: Arc<Ramps>,
     pub(super) evictions: Arc<Evictions>,
@@ -158,7 +160,13 @@ impl House for Home {
         self.pools.align(structure);
         self.caps.align(structure);
         self.guards.witnesses.align(structure);
+        let shadows = self.shadows.align(structure);
         let mut notes = self.discovery.align(structure);
+        notes.extend(
+            shadows
+                .err()
+                .map(|error| format!("no request is copied: {error}")),
+        );
         notes.extend(self.shared.tls.align(&structure.listeners));
         if let Err(error) = self.shared.recorder.reconfigure(structure) {
             notes.push(format!("access logs stay as they were: {error}"));

@@ -20,6 +20,7 @@ use crate::publish::Publisher;
 use crate::ramp::Ramps;
 use crate::record::Recorder;
 use crate::secret;
+use crate::shadow::Shadows;
 use crate::state::{self, Beginning};
 
 /// A process that takes over waits so long for the first checks of its targets: whoever serves meanwhile knows them.
@@ -58,6 +59,10 @@ impl Parts {
         let metrics = Arc::new(Metrics::new());
         metrics.watch(Arc::clone(&pools));
         metrics.published(&snapshot);
+        let shadows = Arc::new(Shadows::new(Arc::clone(&metrics)));
+        if let Err(error) = shadows.align(structure) {
+            tracing::error!("no request is copied: {error}");
+        }
         let evictions = Arc::new(Evictions::new(Arc::clone(&pools)));
         evictions.published(&snapshot);
         let recorder = Arc::new(Recorder::new(Arc::clone(&metrics)));
@@ -69,6 +74,7 @@ impl Parts {
             Arc::clone(&pools),
             Arc::clone(&caps),
             Arc::clone(&guards.witnesses),
+            Arc::clone(&shadows),
         ));
         let shared = Shared {
             publisher: Arc::clone(&publisher),
@@ -81,6 +87,7 @@ impl Parts {
             secret,
             pools: Arc::clone(&pools),
             caps,
+            shadows,
             guards: Arc::clone(&guards),
             ramps: Arc::clone(&ramps),
             evictions: Arc::clone(&evictions),

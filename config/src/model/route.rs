@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Guard, Headers, Ramp, Redirect, Respond, Rewrite, indexed};
+use super::{Guard, Headers, Ramp, Redirect, Respond, Rewrite, Shadow, indexed};
 use crate::units::{Cidr, Duration};
 
 /// A match and what to do with the requests it takes.
@@ -53,6 +53,9 @@ pub struct Route {
     /// Raises a canary step by step, once it is started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ramp: Option<Ramp>,
+    /// Sends copies of requests to a pool that answers nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Shadow>,
     /// Another address for targets.
     #[serde(default)]
     pub rewrite: Option<Rewrite>,

@@ -75,6 +75,7 @@ fn only_of_pools(route: &model::Route, action: &str, path: &Trail<'_>, faults: &
         ("cap", route.cap != Cap::default()),
         ("guard", route.guard.is_some()),
         ("ramp", route.ramp.is_some()),
+        ("shadow", route.shadow.is_some()),
         ("rewrite", route.rewrite.is_some()),
     ] {
         if given {

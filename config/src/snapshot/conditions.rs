@@ -94,17 +94,19 @@ fn method(written: &Match, path: &Trail<'_>, faults: &mut Faults) -> Option<Cond
         written.method.as_ref()?,
         &path.key("method"),
         faults,
-        |method| {
-            let is_letter = |byte: u8| byte.is_ascii_uppercase() || byte == b'-' || byte == b'_';
-            if method.is_empty() || !method.bytes().all(is_letter) {
-                return Err(format!(
-                    "`{method}` is not a method; allowed are A-Z, `-` and `_`, compared exactly"
-                ));
-            }
-            Ok(method.clone())
-        },
+        |method| method_name(method),
     );
     Some(Condition::Method(methods))
+}
+
+pub(super) fn method_name(method: &str) -> Result<String, String> {
+    let is_letter = |byte: u8| byte.is_ascii_uppercase() || byte == b'-' || byte == b'_';
+    if method.is_empty() || !method.bytes().all(is_letter) {
+        return Err(format!(
+            "`{method}` is not a method; allowed are A-Z, `-` and `_`, compared exactly"
+        ));
+    }
+    Ok(method.to_owned())
 }
 
 fn source_ip(written: &Match, path: &Trail<'_>, faults: &mut Faults) -> Option<Condition> {
@@ -132,17 +134,19 @@ fn request_path(written: &Match, path: &Trail<'_>, faults: &mut Faults) -> Optio
         written.path.as_ref()?,
         &path.key("path"),
         faults,
-        |pattern| {
-            if let model::Pattern::Wildcard(text) = pattern
-                && !text.is_empty()
-                && !text.starts_with(['/', '*', '?'])
-            {
-                return Err(format!("`{text}` matches no path; a path starts with `/`"));
-            }
-            Pattern::of_path(pattern)
-        },
+        path_pattern,
     );
     Some(Condition::Path(paths))
+}
+
+pub(super) fn path_pattern(pattern: &model::Pattern) -> Result<Pattern, String> {
+    if let model::Pattern::Wildcard(text) = pattern
+        && !text.is_empty()
+        && !text.starts_with(['/', '*', '?'])
+    {
+        return Err(format!("`{text}` matches no path; a path starts with `/`"));
+    }
+    Pattern::of_path(pattern)
 }
 
 fn headers(

@@ -445,4 +445,5 @@ fn all_faults_are_said_at_once() {
 }
 
 mod judged;
+mod shadows;
 mod sticky;

@@ -73,14 +73,20 @@ fn canary(route: &model::Route, ramp: &Ramp, path: &Trail<'_>, faults: &mut Faul
     }
 }
 
-/// Why a step cannot follow one of `before` percent.
-fn percent(percent: f64, before: f64, position: usize, max_step: f64) -> Result<(), String> {
+/// The buckets that `percent` of them are.
+pub(super) fn share(percent: f64) -> Result<u16, String> {
     let hundredths = percent * GRAIN;
     if !(0.01..=100.0).contains(&percent) || (hundredths - hundredths.round()).abs() > 1e-6 {
         return Err(format!(
             "{percent} is not a share; allowed are 0.01 to 100 in steps of 0.01"
         ));
     }
+    Ok(hundredths.round() as u16)
+}
+
+/// Why a step cannot follow one of `before` percent.
+fn percent(percent: f64, before: f64, position: usize, max_step: f64) -> Result<(), String> {
+    share(percent)?;
     if position > 0 && percent <= before {
         return Err(format!("steps rise: {percent} follows {before}"));
     }

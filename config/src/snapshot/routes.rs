@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::HeaderName;
 
 use super::names::{self, Faults, Names};
-use super::{Route, actions, conditions, flags, guards, pins, ramps, rules, structure};
+use super::{Route, actions, conditions, flags, guards, pins, ramps, rules, shadows, structure};
 use crate::action::{Action, Forward};
 use crate::decide::Key;
 use crate::fields::Headers;
@@ -16,6 +16,7 @@ use crate::model::{self, Config, StickyMode};
 use crate::partition::Partitions;
 use crate::pin::Pinning;
 use crate::problem::Trail;
+use crate::shadow::Shadow;
 use crate::split::Split;
 use crate::units::Duration;
 
@@ -113,6 +114,7 @@ impl<'a> Scope<'a> {
         check_cap(written.cap, &initial, &path.key("cap"), faults);
         guards::check(written, &initial, stable, &path.key("guard"), faults);
         ramps::check(written, &path.key("ramp"), faults);
+        let shadow = self.shadow(written, &initial, &path.key("shadow"), faults);
         Some(Forward {
             cohort,
             stable,
@@ -121,11 +123,28 @@ impl<'a> Scope<'a> {
             initial,
             rewrite: rewrite.map(Box::new),
             fallback,
+            shadow,
             pinning: Pinning::of(&written.sticky, &written.cohort)
                 .filter(|_| written.weights.iter().count() > 1)
                 .map(Box::new),
             keys,
         })
+    }
+
+    fn shadow(
+        &self,
+        written: &model::Route,
+        split: &Split,
+        path: &Trail<'_>,
+        faults: &mut Faults,
+    ) -> Option<Arc<Shadow>> {
+        let written = written.shadow.as_ref()?;
+        let around = shadows::Surroundings {
+            pool: self.pool(&written.pool),
+            split,
+            partition_header: &self.partitions.header,
+        };
+        shadows::compile(written, around, path, faults)
     }
 
     fn pool(&self, name: &str) -> Result<PoolId, String> {

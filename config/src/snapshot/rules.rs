@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, header};
 use regex::{Regex, RegexBuilder};
 
 use super::names::Faults;
@@ -17,6 +17,8 @@ use crate::rewrite::{Replacement, Rewrite, Url, pieces};
 /// Which fields a rule is about.
 #[derive(Clone, Copy)]
 pub(super) enum Direction<'a> {
+    /// To a shadow pool, which is not told what clients are; with the name of the partition header.
+    Copy(&'a HeaderName),
     /// To targets; with the name of the partition header.
     Request(&'a HeaderName),
     /// To clients.
@@ -39,13 +41,14 @@ const FRAMING: [&str; 11] = [
 ];
 
 /// Fields of requests that kanaria itself sets, and what decides them.
-const OURS: [(&str, &str); 8] = [
+const OURS: [(&str, &str); 9] = [
     ("x-forwarded-for", "`server.forwarded` decides it"),
     ("x-forwarded-host", "`server.forwarded` decides it"),
     ("x-forwarded-port", "`server.forwarded` decides it"),
     ("x-forwarded-proto", "`server.forwarded` decides it"),
     ("x-amzn-trace-id", "kanaria sets it on every request"),
     ("x-request-id", "kanaria sets it on every request"),
+    ("x-kanaria-shadow", "kanaria sets it on copies"),
     ("host", "`rewrite.host` changes it"),
     ("cookie", "`cookies` of a pool change it"),
 ];
@@ -119,8 +122,11 @@ fn changeable(name: &str, direction: Direction<'_>) -> Result<HeaderName, String
     if text.starts_with("kanaria-") {
         return Err(format!("`{text}` is set by kanaria alone"));
     }
-    let Direction::Request(partition) = direction else {
-        return Ok(name);
+    let partition = match direction {
+        Direction::Response => return Ok(name),
+        // A cookie of a copy is a credential like any other.
+        Direction::Copy(_) if name == header::COOKIE => return Ok(name),
+        Direction::Copy(partition) | Direction::Request(partition) => partition,
     };
     if name == *partition {
         return Err(format!(
@@ -355,7 +361,7 @@ fn url_text(text: &str, whole: bool) -> Result<(), String> {
     Ok(())
 }
 
-fn host_text(text: &str, whole: bool) -> Result<(), String> {
+pub(super) fn host_text(text: &str, whole: bool) -> Result<(), String> {
     visible(text)?;
     let is_host = text.parse::<http::uri::Authority>().is_ok() && !text.contains('@');
     if whole && !is_host {

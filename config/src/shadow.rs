@@ -1,0 +1,88 @@
+//! Which requests of a route are copied for its shadow pool, and what changes in the copies.
+
+use http::header::{self, HeaderName};
+use http::{HeaderMap, HeaderValue};
+
+use crate::fields::Fields;
+use crate::ids::PoolId;
+use crate::model;
+use crate::path::Path;
+use crate::pattern::Pattern;
+use crate::split::BUCKETS;
+
+/// The field that tells a target that it answers nobody. A client's own copy is removed from every request.
+pub const MARK: HeaderName = HeaderName::from_static("x-kanaria-shadow");
+
+/// Methods that change nothing (RFC 9110 section 9.2.1), as far as we carry them.
+pub(crate) const SAFE: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
+
+/// Fields that belong to a connection or frame a message, which the copy has anew.
+static HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::EXPECT,
+    HeaderName::from_static("http2-settings"),
+    HeaderName::from_static("keep-alive"),
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// `[routes.shadow]`, compiled.
+#[derive(Debug)]
+pub struct Shadow {
+    /// The pool that gets the copies.
+    pub pool: PoolId,
+    /// All keys as written, with defaults.
+    pub settings: model::Shadow,
+    /// How many buckets have their requests copied, from the high end.
+    pub(crate) share: u16,
+    pub(crate) methods: Box<[Box<str>]>,
+    pub(crate) paths: Box<[Pattern]>,
+    pub(crate) denied: Box<[Pattern]>,
+    pub(crate) drops: Box<[HeaderName]>,
+    pub(crate) headers: Fields,
+    pub(crate) host: Option<HeaderValue>,
+}
+
+impl Shadow {
+    /// Whether a request of `method` for `path`, both as sent, may be copied. Where targets differ in how they read a path,
+    /// each of them must be allowed, and none denied.
+    pub fn takes(&self, method: &str, path: &str) -> bool {
+        if !self.methods.iter().any(|own| **own == *method) {
+            return false;
+        }
+        let path = Path::read(path);
+        let mut readings = std::iter::once(path.usual()).chain(path.others());
+        let any = |patterns: &[Pattern], path: &[u8]| patterns.iter().any(|it| it.matches(path));
+        readings.all(|path| any(&self.paths, path) && !any(&self.denied, path))
+    }
+
+    /// Whether the requests of who has `bucket` are copied.
+    pub const fn samples(&self, bucket: u16) -> bool {
+        bucket >= BUCKETS - self.share
+    }
+
+    /// Whether the `turn`th request of clients without a bucket is copied: of any 10,000 in a row as many as buckets would be,
+    /// evenly spread.
+    pub const fn takes_turn(&self, turn: u32) -> bool {
+        let (share, all) = (self.share as u64, BUCKETS as u64);
+        (turn as u64 + 1) * share / all > turn as u64 * share / all
+    }
+
+    /// Makes the fields of a copy out of those that the serving target got.
+    pub fn edit(&self, headers: &mut HeaderMap) {
+        for name in HOP.iter().chain(&self.drops) {
+            headers.remove(name);
+        }
+        self.headers.apply(headers);
+        if let Some(host) = &self.host {
+            headers.insert(header::HOST, host.clone());
+        }
+        headers.insert(MARK, HeaderValue::from_static("1"));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,208 @@
+//! Shadow pools: what is copied when, to whom, and how one is switched off.
+
+use crate::support::http2::Target;
+use crate::support::{File, Kanaria, Stub, get, request, until};
+
+const TABLE: &str = "[routes.shadow]\npool = \"ecs\"\npercent = 100\n";
+
+fn pair() -> (Stub, Stub) {
+    (Stub::start("ec2"), Stub::start("ecs"))
+}
+
+/// How many copies met `fate`, once any met it `n` times.
+#[track_caller]
+fn met(kanaria: &Kanaria, fate: &str, n: usize) {
+    let label = format!("result=\"{fate}\"");
+    let count = || kanaria.admin.metric("kanaria_shadow_total", &[&label]) as usize;
+    until(&format!("{n} copies are {fate}"), || {
+        (count() >= n).then_some(())
+    });
+    assert_eq!(count(), n, "{fate}");
+}
+
+#[test]
+fn three_lines_copy_and_a_reload_switches_it_off_within_one_request() {
+    let (ec2, ecs) = pair();
+    let plain = File::split(&ec2, &ecs, "ec2 = 1, ecs = 0");
+    let on = plain.clone().route(TABLE);
+    let kanaria = Kanaria::start(&plain);
+    let mut client = kanaria.client();
+    client.call(get("/before", ""));
+    for round in 1..=3 {
+        kanaria.rewrite(&on.text());
+        assert_eq!(kanaria.run(&["reload"]).code, Some(0));
+        client.call(get("/on", ""));
+        met(&kanaria, "answered", round);
+        kanaria.rewrite(&plain.text());
+        assert_eq!(kanaria.run(&["reload"]).code, Some(0));
+        client.call(get("/off", ""));
+    }
+    let log = kanaria.log_of(7);
+    let copied: Vec<_> = log.iter().map(|line| line["shadow"].as_bool()).collect();
+    assert_eq!(
+        copied,
+        [None, Some(true), None, Some(true), None, Some(true), None]
+    );
+    let seen = ecs.seen();
+    assert!(seen.iter().all(|seen| seen.head.line == "GET /on HTTP/1.1"));
+    assert_eq!(seen.len(), 3);
+}
+
+#[test]
+fn a_share_of_clients_is_copied_and_always_the_same_ones() {
+    let (ec2, ecs) = pair();
+    let table = "[routes.shadow]\npool = \"ecs\"\npercent = 30\n";
+    let kanaria = Kanaria::start(&File::split(&ec2, &ecs, "ec2 = 1, ecs = 0").route(table));
+    let mut client = kanaria.client();
+    for n in 0..60 {
+        let cookie = format!("Cookie: kanaria={n:0>22}\r\n");
+        for _ in 0..2 {
+            client.call(get("/", &cookie));
+        }
+    }
+    let log = kanaria.log_of(120);
+    for line in &log {
+        let bucket = line["bucket"].as_u64().unwrap();
+        assert_eq!(line["shadow"], bucket >= 7000, "{line}");
+    }
+    let copied = log.iter().filter(|line| line["shadow"] == true).count();
+    assert!((10..110).contains(&copied), "{copied}");
+    met(&kanaria, "answered", copied);
+}
+
+#[test]
+fn bodies_are_copied_up_to_a_bound() {
+    let (ec2, ecs) = pair();
+    let keys = "methods = [\"GET\", \"PUT\"]\nunsafe_methods = true\nmax_body = \"4KiB\"\nhost = \"shadow.test\"\n";
+    let kanaria = Kanaria::start(
+        &File::single(&ec2)
+            .pool("ecs", &[ecs.address])
+            .route(&format!("{TABLE}{keys}")),
+    );
+    let mut client = kanaria.client();
+    let whole = "x".repeat(4096);
+    client.call(request("PUT", "/whole", "", &whole));
+    met(&kanaria, "answered", 1);
+    let seen = ecs.last();
+    assert_eq!(seen.body, whole.as_bytes());
+    assert_eq!(seen.head.get("host"), Some("shadow.test"));
+    let chunked = "PUT /chunked HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
+    client.call(chunked);
+    met(&kanaria, "answered", 2);
+    assert_eq!(ecs.last().body, b"abcde");
+    assert_eq!(ecs.last().head.get("content-length"), Some("5"));
+    let answer = client.call(request("PUT", "/more", "", &"x".repeat(4097)));
+    assert_eq!(answer.status, 200);
+    client.call(request("PUT", "/none", "", ""));
+    met(&kanaria, "answered", 3);
+    met(&kanaria, "dropped_body", 1);
+    assert_eq!(ecs.last().head.line, "PUT /none HTTP/1.1");
+    assert_eq!(ec2.count(), 4);
+}
+
+#[test]
+fn what_the_shadow_pool_serves_itself_is_not_copied() {
+    let (ec2, ecs) = pair();
+    let kanaria = Kanaria::start(&File::split(&ec2, &ecs, "ec2 = 0, ecs = 1").route(TABLE));
+    assert_eq!(kanaria.client().call(get("/", "")).stub(), "ecs");
+    met(&kanaria, "dropped_same_pool", 1);
+    assert_eq!(kanaria.log_of(1)[0]["shadow"], false);
+    kanaria.admin.set_web(1, 0);
+    kanaria.client().call(get("/", ""));
+    met(&kanaria, "answered", 1);
+    assert_eq!(ecs.count(), 2);
+}
+
+#[test]
+fn a_websocket_is_not_copied_and_a_sick_shadow_pool_is_left_alone() {
+    let (ec2, ecs) = pair();
+    let file = File::single(&ec2).pool("ecs", &[ecs.address]).route(TABLE);
+    let check =
+        "[pools.ecs.health_check]\npath = \"/healthz\"\ninterval = \"50ms\"\ntimeout = \"50ms\"\n";
+    ecs.set_healthy(false);
+    let kanaria = Kanaria::start(&file.pool_keys("ecs", check));
+    until("the shadow pool is known to be sick", || {
+        let targets = kanaria.admin.get("/api/v1/pools/ecs/targets");
+        (targets[0]["state"] == "unhealthy").then_some(())
+    });
+    let fields = "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    assert_eq!(kanaria.client().call(get("/socket", fields)).status, 200);
+    assert_eq!(kanaria.client().call(get("/", "")).status, 200);
+    met(&kanaria, "dropped_no_target", 1);
+    ecs.set_healthy(true);
+    until("a copy arrives again", || {
+        kanaria.client().call(get("/", ""));
+        (ecs.count() > 0).then_some(())
+    });
+    assert!(
+        ecs.seen()
+            .iter()
+            .all(|seen| seen.head.line == "GET / HTTP/1.1")
+    );
+}
+
+#[test]
+fn a_shadow_pool_may_speak_http2() {
+    let ec2 = Stub::start("ec2");
+    let target = Target::start(async |mut turn| {
+        let mut body = turn.head(&[("stub", "ecs")])?;
+        body.send_data("ecs".into(), true)
+    });
+    let file = File::single(&ec2).pool("ecs", &[target.address]);
+    let kanaria = Kanaria::start(&file.pool_keys("ecs", "http2 = true").route(TABLE));
+    let mut client = kanaria.client();
+    for _ in 0..3 {
+        client.call(get("/a?b=c", "X-Own: 1\r\n"));
+    }
+    met(&kanaria, "answered", 3);
+    let seen = target.seen();
+    assert_eq!(seen[0].uri.path_and_query().unwrap().as_str(), "/a?b=c");
+    assert_eq!(seen[0].uri.authority().unwrap().as_str(), "www.example.com");
+    assert_eq!(seen[0].headers["x-own"], "1");
+    assert_eq!(seen[0].headers["x-kanaria-shadow"], "1");
+}
+
+#[test]
+fn a_wrong_table_is_refused_with_its_place_and_the_one_in_force_stays() {
+    let (ec2, ecs) = pair();
+    let file = File::split(&ec2, &ecs, "ec2 = 1, ecs = 0").route(TABLE);
+    let kanaria = Kanaria::start(&file);
+    for (wrong, expect) in [
+        (
+            "pool = \"esc\"\n",
+            "no pool is called `esc`; did you mean `ecs`?",
+        ),
+        (
+            "pool = \"ecs\"\npercent = 101\n",
+            "must be a number from 0.01 to 100, found 101",
+        ),
+        (
+            "pool = \"ecs\"\npercent = 0.001\n",
+            "must be a number from 0.01 to 100",
+        ),
+        ("pool = \"ecs\"\npercent = 1.001\n", "1.001 is not a share"),
+        ("pool = \"ecs\"\npaths = [\"x\"]\n", "`x` matches no path"),
+        (
+            "pool = \"ecs\"\nmethods = [\"POST\"]\n",
+            "`unsafe_methods = true`",
+        ),
+    ] {
+        let text = file
+            .clone()
+            .route(&format!("[routes.shadow]\n{wrong}"))
+            .text();
+        let line = 1 + text
+            .lines()
+            .position(|line| line == "[routes.shadow]")
+            .unwrap();
+        kanaria.rewrite(&text);
+        let outcome = kanaria.run(&["reload"]);
+        let told = outcome.stdout + &outcome.stderr;
+        assert_ne!(outcome.code, Some(0), "{told}");
+        assert!(told.contains(expect), "{told}");
+        let place = (1..4).any(|below| told.contains(&format!("kanaria.toml:{}:", line + below)));
+        assert!(place, "{told}");
+    }
+    kanaria.client().call(get("/", ""));
+    met(&kanaria, "answered", 1);
+}
