@@ -93,14 +93,10 @@ impl Task {
             };
             let held = self.held(&route.name, ramp, passed).await;
             let around = Around::of(&**self.control.house(), &route.settings, &ramp.canary, now);
-            let mark = standing
-                .live
-                .routes
-                .get(&*route.name)
-                .map(|live| live.state);
-            let due = due(&sight(&route.settings, ramp, mark, held, &around));
-            self.act(&route.name, ramp, &due).await;
-            let pace = self.pace(&route.name, settings, ramp, held, &due, now);
+            let live = standing.live.routes.get(&*route.name);
+            let due = due(&sight(&route.settings, ramp, live, held, &around));
+            let missing = self.act(&route.name, ramp, &due).await;
+            let pace = self.pace(&route.name, settings, ramp, held, missing, now);
             paces.insert(route.name.to_string(), pace);
         }
         self.progress.retain(|route, _| paces.contains_key(route));
@@ -140,12 +136,13 @@ impl Task {
         held
     }
 
-    async fn act(&mut self, route: &str, ramp: &LiveRamp, due: &Due) {
+    /// Does what is due; what the next step waits for, beyond its time.
+    async fn act(&mut self, route: &str, ramp: &LiveRamp, due: &Due) -> Vec<String> {
         if let Due::Held(missing) = due {
             return self.tell_held(route, missing);
         }
         let Some(order) = order(ramp, due) else {
-            return;
+            return Vec::new();
         };
         let order = Order {
             action: Action::Ramp {
@@ -160,19 +157,23 @@ impl Task {
             dry_run: false,
         };
         match self.control.order(order).await {
-            Ok(_) | Err(Rejection::Closed) => {}
-            Err(rejection) if self.told.insert(route.to_owned()) => {
-                tracing::warn!(route, "the ramp is held: {rejection}");
+            Ok(_) | Err(Rejection::Closed) => Vec::new(),
+            Err(rejection) => {
+                if self.told.insert(route.to_owned()) {
+                    tracing::warn!(route, "the ramp is held: {rejection}");
+                }
+                vec![format!("a change that is not refused: {rejection}")]
             }
-            Err(_) => {}
         }
     }
 
-    fn tell_held(&mut self, route: &str, missing: &[Missing]) {
+    fn tell_held(&mut self, route: &str, missing: &[Missing]) -> Vec<String> {
+        let missing = words(missing);
         if self.told.insert(route.to_owned()) {
-            let missing = words(missing).join("; ");
+            let missing = missing.join("; ");
             tracing::info!(route, "the ramp is held, it lacks {missing}");
         }
+        missing
     }
 
     fn pace(
@@ -181,16 +182,12 @@ impl Task {
         settings: &model::Ramp,
         ramp: &LiveRamp,
         held: Duration,
-        due: &Due,
+        missing: Vec<String>,
         now: Timestamp,
     ) -> Pace {
         let hold_s = ramp.current().map_or(0, |step| step.hold_s);
         let over = held.saturating_sub(Duration::from_secs(hold_s));
         let hold_max = settings.hold_max.0;
-        let missing = match due {
-            Due::Held(missing) => words(missing),
-            _ => Vec::new(),
-        };
         let is_late = !hold_max.is_zero() && over > hold_max && !missing.is_empty();
         if is_late && !self.ramps.pace(route).is_some_and(|before| before.late) {
             let lacks = missing.join("; ");
@@ -223,3 +220,6 @@ fn running<'a>(
     let ramp = standing.live.routes.get(&route.name)?.ramp.as_ref()?;
     (ramp.phase == Phase::Running).then_some((settings, ramp))
 }
+
+#[cfg(test)]
+mod tests;

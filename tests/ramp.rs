@@ -214,8 +214,14 @@ fn an_operator_may_go_back_at_any_time_and_ahead_by_force_alone() {
         (&route["state"], &route["ramp"]["phase"]),
         (&json!("rolled_back"), &json!("rolled_back"))
     );
-    let latched = kanaria.run(&["ramp", "resume", "web"]);
-    assert_eq!(latched.code, Some(1), "{latched:?}");
+    for verb in ["resume", "start"] {
+        let latched = kanaria.run(&["ramp", verb, "web", "--force"]);
+        assert!(
+            latched.code == Some(1) && latched.stderr.contains("kanaria resume web"),
+            "{latched:?}"
+        );
+    }
+    assert_eq!(kanaria.admin.get("/api/v1/routes/web")["weights"]["ecs"], 0);
     assert_eq!(kanaria.run(&["resume", "web"]).code, Some(0));
     assert_eq!(kanaria.run(&["ramp", "resume", "web"]).code, Some(0));
     let again = ramp(&kanaria);

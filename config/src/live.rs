@@ -28,7 +28,7 @@ pub use registration::{
 };
 pub use reload::{Held, all_stable, fresh, reload};
 pub use routes::{Routes, block, stable_only};
-pub use share::Share;
+pub use share::{Share, canaries_share};
 pub use targets::TargetEdits;
 
 /// Weights of a route by pool name.

@@ -244,6 +244,11 @@ fn refused(refusal: &Refusal) -> Problem {
             "out-of-hours",
             "steps open at other hours",
         ),
+        Refusal::NoRoom { .. } => (
+            StatusCode::CONFLICT,
+            "no-room",
+            "other canaries have what the step needs",
+        ),
         Refusal::WeakCanary { .. } => (
             StatusCode::CONFLICT,
             "weak-canary",
@@ -255,7 +260,9 @@ fn refused(refusal: &Refusal) -> Problem {
             "stable could not take its traffic back",
         ),
         Refusal::AllZero => (StatusCode::CONFLICT, "all-zero", "nothing would be served"),
-        Refusal::Latched { .. } => (StatusCode::CONFLICT, "latched", "the route is latched"),
+        Refusal::Latched { .. } | Refusal::RampIsMarked { .. } => {
+            (StatusCode::CONFLICT, "latched", "the route is latched")
+        }
         Refusal::Step { .. } => (StatusCode::CONFLICT, "max-step", "the step is too large"),
         Refusal::Occupied { .. } => (StatusCode::CONFLICT, "occupied", "a canary has users"),
         Refusal::NothingToRestore { .. } => (

@@ -35,7 +35,7 @@ impl Around {
         let (healthy, total) = self
             .canary
             .map_or((0, 0), |health| (health.healthy, health.total));
-        (healthy, ramp.min_healthy.of(total))
+        (healthy, ramp.targets_needed(total))
     }
 }
 

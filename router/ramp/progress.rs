@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 pub(super) struct Progress {
     attempt: u32,
     step: usize,
+    /// Tells ramps apart that have the same numbers, of a route that was taken out of the file and put back.
+    #[serde(default)]
+    since: u64,
     held_ms: u64,
 }
 
@@ -22,13 +25,14 @@ impl Progress {
         Self {
             attempt: ramp.attempt,
             step: ramp.step,
+            since: ramp.since,
             held_ms: 0,
         }
     }
 
     /// Whether it is about the step that `ramp` is at.
     pub(super) const fn is_of(&self, ramp: &LiveRamp) -> bool {
-        self.attempt == ramp.attempt && self.step == ramp.step
+        self.attempt == ramp.attempt && self.step == ramp.step && self.since == ramp.since
     }
 
     /// After this much more time.
@@ -81,6 +85,7 @@ mod tests {
             attempt,
             phase: Phase::Running,
             step,
+            since: 1,
             plan: vec![
                 Planned {
                     share: 100,
@@ -98,7 +103,11 @@ mod tests {
         let held = Progress::none(&ramp(1, 1)).after(Duration::from_secs(40));
         write(&folder, "web", &held).await.unwrap();
         assert_eq!(read(&folder, "web", &ramp(1, 1)).await, held);
-        for other in [ramp(1, 2), ramp(2, 1)] {
+        let put_back = LiveRamp {
+            since: 9,
+            ..ramp(1, 1)
+        };
+        for other in [ramp(1, 2), ramp(2, 1), put_back] {
             assert_eq!(read(&folder, "web", &other).await.held(), Duration::ZERO);
         }
         std::fs::write(path(&folder, "web"), "{").unwrap();

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use canary::guard::Standing as Comparison;
 use canary::ramp::{Due, Missing, SUSPICION, Seen, Sight};
-use config::live::{Latch, LiveRamp, RampOrder};
+use config::live::{LiveRamp, LiveRoute, RampOrder, canaries_share};
 use config::model;
 
 use crate::control::{Around, GuardView};
 
-/// What is seen of a ramp that runs, whose route bears `mark`.
+/// What is seen of a ramp that runs, on a route that is as `live` says.
 pub(crate) fn sight(
     route: &model::Route,
     ramp: &LiveRamp,
-    mark: Option<Latch>,
+    live: Option<&LiveRoute>,
     held: Duration,
     around: &Around,
 ) -> Sight {
@@ -23,22 +23,26 @@ pub(crate) fn sight(
         hold_s: ramp.current().map_or(0, |step| step.hold_s),
         is_last: ramp.is_last(),
         auto: settings.is_none_or(|ramp| ramp.auto),
-        evidence: seen(around.guard.as_ref(), route, ramp),
+        evidence: seen(around.guard.as_ref(), route, live),
         targets: settings.map_or((0, 0), |ramp| around.targets(ramp)),
         in_hours: settings.is_none_or(|ramp| ramp.window.contain(around.now)),
-        is_marked: mark.is_some_and(Latch::holds),
+        is_marked: live.is_some_and(|live| live.state.holds()),
     }
 }
 
-/// What the guard says of this step; what it says of another one is no evidence.
-fn seen(guard: Option<&GuardView>, route: &model::Route, ramp: &LiveRamp) -> Option<Seen> {
+/// What the guard says of what canaries have now; what it says of another share is no evidence.
+fn seen(
+    guard: Option<&GuardView>,
+    route: &model::Route,
+    live: Option<&LiveRoute>,
+) -> Option<Seen> {
     let is_required = route
         .ramp
         .as_ref()
         .is_some_and(|ramp| ramp.require_evidence);
-    let share = ramp
-        .current()
-        .map_or(0.0, |step| f64::from(step.share) / 10_000.0);
+    let share = live.map_or(0.0, |live| {
+        canaries_share(&live.weights, route.stable_pool())
+    });
     let nothing = Seen {
         is_required,
         standing: Comparison::NoData,

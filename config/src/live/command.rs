@@ -81,6 +81,7 @@ pub fn drain(
     weights.insert(pool.to_owned(), 0);
     divisible(route, &weights)?;
     allowed(route, current, &weights, bounds)?;
+    behind_ramp(name, current, &weights, bounds)?;
     let mut draining = current.draining.clone();
     draining.insert(pool.to_owned());
     let next = LiveRoute {
@@ -231,6 +232,7 @@ pub fn restore(
             Some(then) => {
                 divisible(route, &then.weights)?;
                 allowed(route, current, &then.weights, bounds)?;
+                behind_ramp(&route.name, current, &then.weights, bounds)?;
                 after
                     .routes
                     .insert(route.name.clone(), brought_back(current, then));

@@ -24,6 +24,9 @@ pub struct LiveRamp {
     pub phase: Phase,
     /// The step in force, from 0.
     pub step: usize,
+    /// The revision that brought this step of this attempt.
+    #[serde(default)]
+    pub since: u64,
     /// The schedule of this attempt: a file that changes it counts from the next start on.
     pub plan: Vec<Planned>,
 }
@@ -119,22 +122,40 @@ pub fn ramped(route: &model::Route) -> Option<&str> {
     ramp.canary.as_deref().or_else(only)
 }
 
-/// Weights that give `canary` its share of the step, and stable the rest; in whole percents where they are.
-pub fn weights_of(route: &model::Route, canary: &str, step: Planned) -> Weights {
-    let unit = if step.share.is_multiple_of(100) {
-        100
-    } else {
-        1
-    };
-    let weight = |pool: &str| match pool {
-        pool if pool == canary => step.share / unit,
-        pool if pool == route.stable_pool() => (ALL - step.share.min(ALL)) / unit,
-        _ => 0,
-    };
-    block(route)
-        .into_keys()
-        .map(|pool| (pool.clone(), weight(&pool)))
-        .collect()
+/// Weights that give `canary` its share of the step and stable the rest, in whole percents where they are. Other canaries
+/// keep what they have: it is not the ramp's to take.
+pub fn weights_of(
+    route: &model::Route,
+    current: &Weights,
+    canary: &str,
+    step: Planned,
+) -> Result<Weights, Refusal> {
+    let mut shares: Weights = block(route).into_keys().map(|pool| (pool, 0)).collect();
+    let others = super::routes::canaries(route).filter(|pool| *pool != canary);
+    for other in others {
+        shares.insert(other.to_owned(), hundredths(current, other));
+    }
+    let kept: u32 = shares.values().sum();
+    let left = ALL.checked_sub(step.share + kept);
+    let left = left.ok_or_else(|| Refusal::NoRoom {
+        route: route.name.clone(),
+        step: f64::from(step.share) / 100.0,
+        others: f64::from(kept) / 100.0,
+    })?;
+    shares.insert(canary.to_owned(), step.share);
+    shares.insert(route.stable_pool().to_owned(), left);
+    let is_whole = shares.values().all(|share| share.is_multiple_of(100));
+    if is_whole {
+        shares.values_mut().for_each(|share| *share /= 100);
+    }
+    Ok(shares)
+}
+
+/// The share of `pool`, in hundredths of a percent; a pool with a weight has one at least.
+fn hundredths(weights: &Weights, pool: &str) -> u32 {
+    let share = (Share::of(weights, pool).ratio() * f64::from(ALL)).round() as u32;
+    let has_weight = weights.get(pool).is_some_and(|weight| *weight > 0);
+    share.max(u32::from(has_weight))
 }
 
 /// What becomes of the ramp of `name`.
@@ -151,15 +172,22 @@ pub fn ramp(
             route: name.to_owned(),
         });
     }
+    unmarked(name, current, order)?;
     let next = match order {
         RampOrder::Start => start(route, current)?,
         _ => turned(name, current, order)?,
     };
-    let Some(next) = next else {
+    let Some(mut next) = next else {
         return Ok(Change::from(live, live.clone()).noting(standstill(name, current)));
     };
+    let before = current.ramp.as_ref();
+    if before.is_none_or(|before| (before.attempt, before.step) != (next.attempt, next.step)) {
+        next.since = live.revision + 1;
+    }
     let weights = match next.current() {
-        Some(step) if next.phase == Phase::Running => weights_of(route, &next.canary, step),
+        Some(step) if next.phase == Phase::Running => {
+            weights_of(route, &current.weights, &next.canary, step)?
+        }
         _ => current.weights.clone(),
     };
     allowed(route, current, &weights, bounds)?;
@@ -176,6 +204,18 @@ pub fn ramp(
         ..current.clone()
     };
     Ok(Change::from(live, with(live, name, route)).noting(note))
+}
+
+/// A rollback ends a ramp for as long as its mark stands. A ramp that went on by force would send users to the canary and
+/// be over at once: without its steps, and without anybody who takes them back.
+fn unmarked(name: &str, current: &LiveRoute, order: RampOrder) -> Result<(), Refusal> {
+    let goes_on = matches!(order, RampOrder::Start | RampOrder::Resume);
+    if goes_on && current.state == Latch::RolledBack {
+        return Err(Refusal::RampIsMarked {
+            route: name.to_owned(),
+        });
+    }
+    Ok(())
 }
 
 /// From the first step that gives the canary no less than it has: a start takes nothing away.
@@ -205,6 +245,7 @@ fn start(route: &model::Route, current: &LiveRoute) -> Result<Option<LiveRamp>, 
         attempt: before.map_or(1, |ramp| ramp.attempt + 1),
         phase: Phase::Running,
         step,
+        since: 0,
         plan,
     }))
 }

@@ -188,6 +188,26 @@ pub enum Refusal {
         /// What it does.
         phase: Phase,
     },
+    /// A ramp on a route that was rolled back.
+    #[error(
+        "route `{route}` is rolled back, so its ramp cannot go on, not even by force; `kanaria resume {route}` lifts the mark first"
+    )]
+    RampIsMarked {
+        /// The route.
+        route: String,
+    },
+    /// Other canaries have what a step needs.
+    #[error(
+        "route `{route}`: its other canaries have {others} %, which leaves no room for a step of {step} %; lower them first"
+    )]
+    NoRoom {
+        /// The route.
+        route: String,
+        /// The share of the step, in percent.
+        step: f64,
+        /// What the other canaries have together, in percent.
+        others: f64,
+    },
     /// The canary has more than every step gives it.
     #[error("the canary of `{route}` has {share} already, more than every step of its ramp")]
     RampIsOver {
@@ -299,6 +319,8 @@ impl Refusal {
             | Self::RampIsOff { .. }
             | Self::RampIsOn { .. }
             | Self::RampIsOver { .. }
+            | Self::RampIsMarked { .. }
+            | Self::NoRoom { .. }
             | Self::WeakCanary { .. }
             | Self::OutOfHours { .. }
             | Self::WeakStable { .. } => vec![self.about("action")],

@@ -4,11 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::ramp::runs_ahead;
 use super::routes::{as_written, held_back};
 use super::share::{Raise, divisible, raise};
-use super::{
-    Change, Latch, Live, LiveRamp, LiveRoute, Owner, Phase, Routes, Weights, block, stable_only,
-};
+use super::{Change, Live, LiveRamp, LiveRoute, Owner, Phase, Routes, Weights, block, stable_only};
 use crate::model;
 
 /// A route whose changed block was not applied.
@@ -87,7 +86,7 @@ fn follow(
     let wanted = block(route);
     let weights = fit(route, &current.weights);
     if wanted != current.block {
-        match obstacle(route, current.state, &weights, &wanted) {
+        match obstacle(route, current, &weights, &wanted) {
             Some(reason) => held.push(Held {
                 route: route.name.clone(),
                 reason,
@@ -143,10 +142,11 @@ fn kept_live(route: &model::Route, weights: &Weights) -> String {
 /// Why a changed block may not be applied now.
 fn obstacle(
     route: &model::Route,
-    state: Latch,
+    current: &LiveRoute,
     weights: &Weights,
     wanted: &Weights,
 ) -> Option<String> {
+    let state = current.state;
     let raise = raise(route, weights, wanted)?;
     let Raise {
         pool,
@@ -158,6 +158,14 @@ fn obstacle(
             "it is {} and the changed weights block raises canary `{pool}` from {before} to {after}; \
              `kanaria resume {}` and reload again to apply it",
             state.as_str(),
+            route.name
+        ));
+    }
+    if let (Some(_), Some((share, step))) = (&route.ramp, runs_ahead(current, wanted)) {
+        return Some(format!(
+            "its ramp runs, at {} %, and the changed weights block gives its canary {share}; \
+             `kanaria ramp pause {}` and reload again to apply it",
+            f64::from(step) / 100.0,
             route.name
         ));
     }

@@ -59,6 +59,12 @@ impl fmt::Display for Share {
     }
 }
 
+/// The part of all pools but `stable` together, 0 to 1.
+pub fn canaries_share(weights: &Weights, stable: &str) -> f64 {
+    let canaries = weights.keys().filter(|pool| *pool != stable);
+    canaries.map(|pool| Share::of(weights, pool).ratio()).sum()
+}
+
 fn sum(weights: &Weights) -> u64 {
     weights.values().copied().map(u64::from).sum()
 }

@@ -19,7 +19,7 @@ pub struct Ramp {
     pub auto: bool,
     /// A step opens only with evidence that the canary does no harm. The evidence is gathered also without `[routes.guard]`.
     pub require_evidence: bool,
-    /// Targets of the canary that must be healthy, as a number or a percentage; with fewer no step opens.
+    /// Targets of the canary that must be healthy, as a number or a percentage, one at least; with fewer no step opens.
     pub min_healthy: Amount,
     /// A step that is held for longer than this beyond its time is reported; it never opens by itself. 0 means never.
     pub hold_max: Duration,
@@ -41,6 +41,14 @@ impl Default for Ramp {
     }
 }
 
+impl Ramp {
+    /// How many of `total` targets of the canary must be healthy: one at least, whatever the file says, for a pool without
+    /// a target can take nobody.
+    pub fn targets_needed(&self, total: usize) -> usize {
+        self.min_healthy.of(total).max(1)
+    }
+}
+
 /// One step of a ramp.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -50,4 +58,30 @@ pub struct Step {
     pub percent: f64,
     /// How long it has that share, at least.
     pub hold: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pool_without_targets_never_has_enough() {
+        for (min_healthy, total, needed) in [
+            (Amount::Percent(50), 0, 1),
+            (Amount::Count(0), 0, 1),
+            (Amount::Percent(0), 8, 1),
+            (Amount::Percent(50), 5, 3),
+            (Amount::Count(2), 5, 2),
+        ] {
+            let ramp = Ramp {
+                min_healthy,
+                ..Ramp::default()
+            };
+            assert_eq!(
+                ramp.targets_needed(total),
+                needed,
+                "{min_healthy:?} of {total}"
+            );
+        }
+    }
 }
