@@ -4,6 +4,7 @@
 //! an order like anybody else's. This is one task that wakes every second, away from the path of requests.
 
 mod ledger;
+mod past;
 pub mod replay;
 mod task;
 mod trip;

@@ -43,6 +43,8 @@ pub(super) enum Line {
     Trip {
         /// Windows since 1970.
         window: u64,
+        /// The live state that the guard had seen.
+        revision: u64,
         /// Why.
         why: String,
     },
@@ -53,11 +55,20 @@ pub(super) fn path(folder: &Path, route: &str) -> PathBuf {
     folder.join(format!("{route}.jsonl"))
 }
 
+/// One of the files before it: a route can have no name with a tilde, so no other route's file is called like that.
+fn old(folder: &Path, route: &str, age: usize) -> PathBuf {
+    folder.join(format!("{route}~{age}.jsonl"))
+}
+
+/// The route that a file called `name` is of, when it is the one in use.
+pub(super) fn route(name: &str) -> Option<&str> {
+    name.strip_suffix(".jsonl")
+        .filter(|route| !route.contains('~'))
+}
+
 /// The files of `route` that are there, the oldest first.
 pub(super) fn paths(folder: &Path, route: &str) -> Vec<PathBuf> {
-    let old = (1..FILES)
-        .rev()
-        .map(|age| folder.join(format!("{route}.{age}.jsonl")));
+    let old = (1..FILES).rev().map(|age| old(folder, route, age));
     let all = old.chain([path(folder, route)]);
     all.filter(|path| path.is_file()).collect()
 }
@@ -76,7 +87,7 @@ pub(super) fn lines(path: &Path) -> io::Result<Vec<Line>> {
 pub(super) struct Restored {
     /// The last that was written whole, and every window after it.
     pub(super) evidence: Evidence,
-    /// The live state that the guard had seen when that was written.
+    /// The live state that the guard had seen last.
     pub(super) revision: u64,
     /// Why the canary was to be taken back in this attempt, the last time.
     pub(super) why: Option<String>,
@@ -112,7 +123,10 @@ pub(super) fn restore(folder: &Path, route: &str) -> Option<Restored> {
                     restored.evidence.take(metric, taken.window);
                 }
             }
-            (Line::Trip { why, .. }, Some(restored)) => restored.why = Some(why),
+            (Line::Trip { why, revision, .. }, Some(restored)) => {
+                restored.why = Some(why);
+                restored.revision = revision;
+            }
             (Line::Window { .. } | Line::Trip { .. }, _) => {}
         }
     }
@@ -171,12 +185,11 @@ pub(super) fn append(folder: &Path, route: &str, line: &Line) -> io::Result<()> 
 
 fn turn(folder: &Path, route: &str) -> io::Result<()> {
     for age in (1..FILES - 1).rev() {
-        let name = |age: usize| folder.join(format!("{route}.{age}.jsonl"));
-        if name(age).is_file() {
-            fs::rename(name(age), name(age + 1))?;
+        if old(folder, route, age).is_file() {
+            fs::rename(old(folder, route, age), old(folder, route, age + 1))?;
         }
     }
-    fs::rename(path(folder, route), folder.join(format!("{route}.1.jsonl")))
+    fs::rename(path(folder, route), old(folder, route, 1))
 }
 
 #[cfg(test)]
@@ -247,5 +260,32 @@ mod tests {
             .map(|path| fs::read_to_string(path).unwrap())
             .collect();
         assert_eq!(texts, ["3", "4", "5", "6"]);
+    }
+
+    #[test]
+    fn routes_with_a_number_in_their_name_have_files_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        for route in ["web", "web.1"] {
+            for n in 0..2 {
+                fs::write(path(folder.path(), route), format!("{route} {n}")).unwrap();
+                turn(folder.path(), route).unwrap();
+            }
+            fs::write(path(folder.path(), route), format!("{route} 2")).unwrap();
+        }
+        for name in ["web", "web.1"] {
+            let texts: Vec<_> = paths(folder.path(), name)
+                .iter()
+                .map(|path| fs::read_to_string(path).unwrap())
+                .collect();
+            let expected = [0, 1, 2].map(|n| format!("{name} {n}"));
+            assert_eq!(texts, expected);
+        }
+        let files = fs::read_dir(folder.path()).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        let mut routes: Vec<_> = names
+            .filter_map(|name| route(&name).map(str::to_owned))
+            .collect();
+        routes.sort();
+        assert_eq!(routes, ["web", "web.1"]);
     }
 }

@@ -52,15 +52,7 @@ fn routes(folder: &Path) -> io::Result<Vec<String>> {
     let mut routes = Vec::new();
     for entry in folder.read_dir()? {
         let name = entry?.file_name();
-        let route = name.to_str().and_then(|name| name.strip_suffix(".jsonl"));
-        // `web.1.jsonl` is an older file of `web`.
-        let is_old = |route: &str| {
-            let age = route.rsplit_once('.');
-            age.is_some_and(|(of, age)| {
-                age.parse::<usize>().is_ok() && ledger::path(folder, of).is_file()
-            })
-        };
-        routes.extend(route.filter(|route| !is_old(route)).map(str::to_owned));
+        routes.extend(name.to_str().and_then(ledger::route).map(str::to_owned));
     }
     routes.sort();
     Ok(routes)

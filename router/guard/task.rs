@@ -10,11 +10,13 @@ use config::model::{self, OnTrip};
 use tokio::sync::watch as signal;
 
 use super::ledger::{self, Ledger, Line, Restored};
+use super::past::Past;
 use super::trip::{self, Tripped};
-use super::watch::{Situation, Watch, begin_another};
+use super::watch::{Course, Situation, Watch};
 use super::{FOLDER, Guards, view};
 use crate::control::{Control, Notice, Rejection, Standing};
 use crate::metrics::{Guarded, Metrics};
+use crate::witness::Witness;
 
 /// All evidence is written down every so many windows.
 const STATE_EVERY: u64 = 60;
@@ -84,6 +86,33 @@ struct Entry {
     why: Option<String>,
 }
 
+impl Entry {
+    /// What is in force now; whether an attempt or a step begins with it.
+    async fn follow(
+        &mut self,
+        route: &model::Route,
+        situation: Situation,
+        past: &mut Past,
+    ) -> bool {
+        let before = self.watch.situation().revision;
+        let is_one = situation.revision <= before + 1;
+        let has_tripped = self.watch.guard().has_tripped();
+        let mut course = self.watch.follow(situation);
+        // What came and went since the last look is in the journal alone.
+        if !is_one
+            && course != Course::Attempt
+            && past.begins_another(route, before, has_tripped).await
+        {
+            self.watch.begin();
+            course = Course::Attempt;
+        }
+        if course == Course::Attempt {
+            (self.pending, self.why) = (None, None);
+        }
+        course != Course::Same
+    }
+}
+
 impl Task {
     async fn second(&mut self, now_ms: u64) {
         let standing = self.control.standing();
@@ -97,9 +126,13 @@ impl Task {
                 write_window(&self.ledger, name, &entry.watch, self.window, verdict);
             }
             if let Some(trip) = trip {
-                let (tripped, window) = (Tripped::now(&trip), self.window);
-                let why = tripped.why.clone();
-                self.ledger.write(name, Line::Trip { window, why });
+                let tripped = Tripped::now(&trip);
+                let line = Line::Trip {
+                    window: self.window,
+                    revision: entry.watch.situation().revision,
+                    why: tripped.why.clone(),
+                };
+                self.ledger.write(name, line);
                 entry.why = Some(tripped.why.clone());
                 entry.pending = Some(tripped);
             }
@@ -123,45 +156,57 @@ impl Task {
             .collect();
         self.watches
             .retain(|name, _| guarded.iter().any(|route| route.name == *name));
+        let mut past = Past::new(self.control.clone());
         for route in guarded {
             let stable = self.control.house().health(route.stable_pool());
             let is_well = stable.is_some_and(|stable| stable.healthy > 0);
-            let Some(situation) = Situation::of(route, &standing.live, is_well) else {
+            let situation = Situation::of(route, &standing.live, is_well);
+            let witness = self.guards.witnesses.of(&route.name);
+            let (Some(situation), Some(witness)) = (situation, witness) else {
                 continue;
             };
             match self.watches.get_mut(&route.name) {
                 Some(entry) => {
-                    if entry.watch.follow(situation) {
-                        entry.why = None;
+                    entry.watch.look_through(witness);
+                    if entry.follow(route, situation, &mut past).await {
                         write_state(&self.ledger, &route.name, &entry.watch, self.window - 1);
                     }
                 }
-                None => self.begin(route, situation).await,
+                None => self.begin(route, situation, witness, &mut past).await,
             }
         }
     }
 
     /// A watch of `route`, which goes on from what was written down, also with what was to be done and was not.
-    async fn begin(&mut self, route: &model::Route, situation: Situation) {
+    async fn begin(
+        &mut self,
+        route: &model::Route,
+        situation: Situation,
+        witness: Arc<Witness>,
+        past: &mut Past,
+    ) {
         let name = &route.name;
-        let Some(witness) = self.guards.witnesses.of(name) else {
-            return;
-        };
         let restored = self.restored(name).await;
-        let evidence = restored.as_ref().map(|restored| restored.evidence.clone());
+        let (evidence, written) = restored.map_or((None, None), |restored| {
+            (
+                Some(restored.evidence),
+                Some((restored.revision, restored.why)),
+            )
+        });
         let mut watch = Watch::new(witness, evidence, situation);
-        let mut before = restored
-            .as_ref()
-            .and_then(|restored| Tripped::before(&restored.evidence, restored.why.as_deref()));
-        if let (Some(restored), Some(_)) = (&restored, &before)
-            && self.is_another(name, restored.revision).await
-        {
-            watch.begin();
-            before = None;
+        let mut before = None;
+        if let Some((revision, why)) = written {
+            let has_tripped = watch.guard().has_tripped();
+            if past.begins_another(route, revision, has_tripped).await {
+                watch.begin();
+            } else {
+                before = Tripped::before(watch.guard().evidence(), why.as_deref());
+            }
         }
         write_state(&self.ledger, name, &watch, self.window - 1);
         let why = before.as_ref().map(|before| before.why.clone());
-        let pending = before.filter(|_| trip::is_outstanding(trip::on_trip(route), &situation));
+        let on_trip = trip::on_trip(route);
+        let pending = before.filter(|_| trip::is_outstanding(on_trip, watch.situation()));
         let entry = Entry {
             watch,
             pending,
@@ -174,14 +219,6 @@ impl Task {
         let (folder, route) = (self.folder.clone(), name.to_owned());
         let read = tokio::task::spawn_blocking(move || ledger::restore(&folder, &route));
         read.await.unwrap_or_default()
-    }
-
-    /// Whether another attempt began after `revision`, while nobody watched: the route had no guard, or no router ran.
-    async fn is_another(&self, name: &str, revision: u64) -> bool {
-        // A journal that cannot be read lifts nothing.
-        let history = self.control.history(usize::MAX).await.unwrap_or_default();
-        let later = history.iter().filter(|entry| entry.revision > revision);
-        begin_another(later.filter_map(|entry| entry.delta.routes.get(name)))
     }
 
     /// Has done what follows from trips; what fails is tried again a second later.

@@ -1,7 +1,6 @@
 //! What follows from a trip: the order that control gets, and the words for it.
 
 use canary::guard::{Evidence, Trip};
-use config::live::Latch;
 use config::model::{self, OnTrip};
 
 use super::ACTOR;
@@ -43,14 +42,15 @@ pub(crate) fn on_trip(route: &model::Route) -> OnTrip {
 }
 
 /// Whether a trip of before has not led to what the file asks for. Evidence is written down before the rollback is, so a
-/// crash may come between the two; and a rollback that could not be written down is undone by a restart.
+/// crash may come between the two; and a rollback that could not be written down is undone by a restart. A canary that was
+/// raised after it, by force too, is another attempt's.
 pub(super) fn is_outstanding(on_trip: OnTrip, situation: &Situation) -> bool {
     let is_done = match on_trip {
         OnTrip::Alert => true,
-        OnTrip::Freeze => situation.latch.holds(),
-        OnTrip::Rollback => situation.latch == Latch::RolledBack,
+        OnTrip::Freeze => situation.current.state.holds(),
+        OnTrip::Rollback => false,
     };
-    situation.share > 0.0 && !is_done
+    situation.share() > 0.0 && !is_done
 }
 
 /// What is asked of control after a trip; `None` when somebody is to be told, and no more.
@@ -92,6 +92,8 @@ pub(super) const fn word(on_trip: OnTrip) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use config::live::Latch;
+
     use super::*;
     use crate::guard::watch::tests::situation;
 
@@ -101,7 +103,8 @@ mod tests {
         for (on_trip, share, latch, expected) in [
             (OnTrip::Rollback, 0.1, Normal, true),
             (OnTrip::Rollback, 0.1, Frozen, true),
-            (OnTrip::Rollback, 0.1, RolledBack, false),
+            (OnTrip::Rollback, 0.1, RolledBack, true),
+            (OnTrip::Rollback, 0.0, RolledBack, false),
             (OnTrip::Rollback, 0.0, Normal, false),
             (OnTrip::Freeze, 0.1, Normal, true),
             (OnTrip::Freeze, 0.1, Frozen, false),

@@ -19,7 +19,7 @@ pub(crate) fn of(watch: &Watch, why: Option<&str>) -> GuardView {
         reason: why.map_or_else(|| reason(watch, state), str::to_owned),
         attempt: evidence.attempt,
         rules_wait: watch.rules_wait(),
-        share: watch.situation().share,
+        share: watch.situation().share(),
         stable_minutes: evidence.temper(Metric::Errors).minutes(),
         warm: evidence.temper(Metric::Errors).minutes() >= WARM_MIN,
         users: guard.units_c(),
@@ -61,7 +61,7 @@ fn state(watch: &Watch) -> &'static str {
 }
 
 fn reason(watch: &Watch, state: &str) -> String {
-    let share = watch.situation().share;
+    let share = watch.situation().share();
     match state {
         "tripped" => "there was enough evidence of harm".into(),
         "baseline_unhealthy" => {

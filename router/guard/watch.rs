@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use canary::guard::{Armed, Evidence, Guard, HardTerms, Observed, Rules, Trip, Verdict};
-use config::live::{Edit, Latch, Live, LiveRoute, Share, Weights};
+use config::live::{Latch, Live, LiveRoute, Share, Weights, canaries_share};
 use config::model;
 
 use crate::control::rules;
@@ -15,11 +15,10 @@ const HARD_UNITS: usize = 5;
 const HARD_STABLE: f64 = 0.10;
 
 /// What is in force for a route.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Situation {
-    /// The part of all canaries together, 0 to 1.
-    pub(crate) share: f64,
-    pub(crate) latch: Latch,
+    pub(crate) current: LiveRoute,
+    pub(crate) stable: String,
     /// The live state that this is of.
     pub(crate) revision: u64,
     /// By its health checks.
@@ -36,8 +35,8 @@ impl Situation {
         let guard = guard.or_else(|| route.ramp.as_ref().map(|_| model::Guard::default()))?;
         let current = live.routes.get(&route.name)?;
         Some(Self {
-            share: share(&current.weights, route.stable_pool()),
-            latch: current.state,
+            current: current.clone(),
+            stable: route.stable_pool().to_owned(),
             revision: live.revision,
             stable_is_well,
             rules: rules(route),
@@ -45,8 +44,14 @@ impl Situation {
         })
     }
 
+    /// The part of all canaries together, 0 to 1.
+    pub(crate) fn share(&self) -> f64 {
+        canaries_share(&self.current.weights, &self.stable)
+    }
+
+    /// A canary that was raised by force is guarded too, also while the mark of a rollback stands.
     fn armed(&self) -> Armed {
-        if self.share > 0.0 && self.latch != Latch::RolledBack {
+        if self.share() > 0.0 {
             Armed::Yes
         } else {
             Armed::No
@@ -54,17 +59,25 @@ impl Situation {
     }
 }
 
-/// Whether `edits` of a route, in whatever order, begin another attempt: its mark was lifted, or it came anew.
-pub(super) fn begin_another<'a>(mut edits: impl Iterator<Item = &'a Edit<LiveRoute>>) -> bool {
-    edits.any(|edit| match (&edit.before, &edit.after) {
-        (Some(before), Some(after)) => before.state.holds() && !after.state.holds(),
-        _ => true,
-    })
+/// Whether a canary has more by `after` than by `before`; what another one lost does not count against it.
+fn is_raised(before: &Weights, after: &Weights, stable: &str) -> bool {
+    let mut canaries = after.keys().filter(|pool| *pool != stable);
+    canaries.any(|pool| Share::of(after, pool).ratio() > Share::of(before, pool).ratio())
 }
 
-fn share(weights: &Weights, stable: &str) -> f64 {
-    let canaries = weights.keys().filter(|pool| *pool != stable);
-    canaries.map(|pool| Share::of(weights, pool).ratio()).sum()
+/// Whether a change of a route begins another attempt, after one that `has_tripped` or not: the route came anew; a rollback
+/// was lifted, or a freeze after a trip; or a canary was raised after a trip, by somebody who was told, and insists.
+pub(super) fn begins_another(
+    (before, after): (Option<&LiveRoute>, Option<&LiveRoute>),
+    stable: &str,
+    has_tripped: bool,
+) -> bool {
+    let (Some(before), Some(after)) = (before, after) else {
+        return true;
+    };
+    let is_lifted = before.state.holds() && !after.state.holds();
+    let is_raised = is_raised(&before.weights, &after.weights, stable);
+    is_lifted && before.state == Latch::RolledBack || has_tripped && (is_lifted || is_raised)
 }
 
 fn hard(limit: &model::HardLimit) -> HardTerms {
@@ -75,6 +88,17 @@ fn hard(limit: &model::HardLimit) -> HardTerms {
         bad_units: HARD_UNITS,
         stable_error_ratio: HARD_STABLE,
     }
+}
+
+/// What begins with a change of what is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Course {
+    /// Another attempt.
+    Attempt,
+    /// Nothing.
+    Same,
+    /// Another step of the same attempt.
+    Step,
 }
 
 /// The guard of one route.
@@ -104,19 +128,28 @@ impl Watch {
         }
     }
 
-    /// What is in force now; whether evidence begins anew with it, of an attempt or of a step.
-    pub(crate) fn follow(&mut self, situation: Situation) -> bool {
+    /// What is in force now; begins what begins with it.
+    pub(crate) fn follow(&mut self, situation: Situation) -> Course {
         let before = std::mem::replace(&mut self.situation, situation);
-        let is_lifted = before.latch.holds() && !situation.latch.holds();
-        if is_lifted && (before.latch == Latch::RolledBack || self.guard.has_tripped()) {
+        let (stable, before) = (&self.situation.stable, before.current);
+        let edit = (Some(&before), Some(&self.situation.current));
+        if begins_another(edit, stable, self.guard.has_tripped()) {
             self.begin();
-            return true;
+            return Course::Attempt;
         }
-        let is_raised = situation.share > before.share;
-        if is_raised {
+        if is_raised(&before.weights, &self.situation.current.weights, stable) {
             self.guard.stepped();
+            return Course::Step;
         }
-        is_raised
+        Course::Same
+    }
+
+    /// From now on `witness` sees the requests of the route, which may have left the file and come back unseen.
+    pub(super) fn look_through(&mut self, witness: Arc<Witness>) {
+        if !Arc::ptr_eq(&self.witness, &witness) {
+            self.witness = witness;
+            self.witness.set_slow(self.guard.slow());
+        }
     }
 
     /// Another attempt begins, without the evidence of the one before.
@@ -141,9 +174,9 @@ impl Watch {
             hard,
             stable_is_well,
             ..
-        } = self.situation;
+        } = &self.situation;
         self.guard
-            .second(&hard, second, self.situation.armed(), stable_is_well)
+            .second(hard, second, self.situation.armed(), *stable_is_well)
     }
 
     /// The window that began at `start_ms` is over.
@@ -176,6 +209,7 @@ impl Watch {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use config::live::{Owner, Routes, fresh};
     use serde_json::json;
 
     use super::*;
@@ -192,11 +226,29 @@ pub(super) mod tests {
         super::rules(&route())
     }
 
+    /// A route whose canaries have these parts, and `ec2` the rest.
+    fn live(canaries: &[(&str, f64)], state: Latch) -> LiveRoute {
+        let weight = |share: f64| (share * 100.0).round() as u32;
+        let rest = 1.0 - canaries.iter().map(|(_, share)| share).sum::<f64>();
+        let pools = canaries.iter().copied().chain([("ec2", rest)]);
+        let weights: Weights = pools
+            .map(|(pool, share)| (pool.to_owned(), weight(share)))
+            .collect();
+        LiveRoute {
+            block: weights.clone(),
+            weights,
+            owner: Owner::Live,
+            state,
+            draining: Default::default(),
+            ramp: None,
+        }
+    }
+
     pub(in crate::guard) fn situation(share: f64, latch: Latch) -> Situation {
         let guard = model::Guard::default();
         Situation {
-            share,
-            latch,
+            current: live(&[("ecs", share)], latch),
+            stable: "ec2".into(),
             revision: 1,
             stable_is_well: true,
             rules: rules(),
@@ -220,11 +272,16 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_route_without_a_guard_has_no_situation() {
-        let mut route = route();
-        assert_eq!(Situation::of(&route, &Live::default(), true), None);
-        route.guard = None;
-        assert_eq!(Situation::of(&route, &Live::default(), true), None);
+    fn a_route_without_a_guard_or_a_live_state_has_no_situation() {
+        let mut file = model::Config {
+            routes: vec![route()],
+            ..serde_json::from_value(json!({ "version": 1 })).unwrap()
+        };
+        let live = fresh(&Routes::of(&file));
+        assert!(Situation::of(&file.routes[0], &live, true).is_some());
+        assert_eq!(Situation::of(&file.routes[0], &Live::default(), true), None);
+        file.routes[0].guard = None;
+        assert_eq!(Situation::of(&file.routes[0], &live, true), None);
     }
 
     #[test]
@@ -237,31 +294,67 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_canary_without_a_weight_or_rolled_back_trips_nothing() {
-        for situation in [
-            situation(0.0, Latch::Normal),
-            situation(0.1, Latch::RolledBack),
-        ] {
-            let mut watch = watch(0.1);
-            watch.follow(situation);
-            fail(&watch, 30);
-            assert_eq!(watch.second(), None);
-        }
+    fn a_canary_without_a_weight_trips_nothing() {
+        let mut watch = watch(0.1);
+        watch.follow(situation(0.0, Latch::Normal));
+        fail(&watch, 30);
+        assert_eq!(watch.second(), None);
+    }
+
+    #[test]
+    fn a_canary_that_was_raised_by_force_is_guarded_under_its_mark() {
+        let mut watch = watch(0.1);
+        fail(&watch, 30);
+        assert!(watch.second().is_some());
+        let rolled_back = situation(0.0, Latch::RolledBack);
+        assert_eq!(watch.follow(rolled_back), Course::Same);
+        let forced = situation(0.1, Latch::RolledBack);
+        assert_eq!(watch.follow(forced), Course::Attempt);
+        fail(&watch, 30);
+        assert!(matches!(watch.second(), Some(Trip::HardLimit { .. })));
     }
 
     #[test]
     fn a_lifted_mark_begins_another_attempt_and_a_raise_another_step() {
+        use Latch::{Frozen, Normal, RolledBack};
         let mut watch = watch(0.1);
-        assert!(!watch.follow(situation(0.1, Latch::Normal)));
-        assert!(watch.follow(situation(0.2, Latch::Normal)), "raised");
-        assert!(!watch.follow(situation(0.0, Latch::RolledBack)));
-        assert_eq!(watch.guard().evidence().attempt, 1);
-        assert!(watch.follow(situation(0.0, Latch::Normal)), "lifted");
-        assert_eq!(watch.guard().evidence().attempt, 2);
-        // A freeze by hand ends no attempt.
-        watch.follow(situation(0.1, Latch::Frozen));
-        watch.follow(situation(0.1, Latch::Normal));
-        assert_eq!(watch.guard().evidence().attempt, 2);
+        for (share, latch, expected) in [
+            (0.1, Normal, Course::Same),
+            (0.2, Normal, Course::Step),
+            (0.1, Normal, Course::Same),
+            // A freeze by hand ends no attempt.
+            (0.1, Frozen, Course::Same),
+            (0.1, Normal, Course::Same),
+            (0.0, RolledBack, Course::Same),
+            (0.0, Normal, Course::Attempt),
+        ] {
+            let course = watch.follow(situation(share, latch));
+            assert_eq!(course, expected, "{share} {latch:?}");
+        }
+    }
+
+    #[test]
+    fn a_canary_that_is_raised_after_a_trip_is_another_attempt() {
+        let mut watch = watch(0.1);
+        fail(&watch, 30);
+        assert!(watch.second().is_some(), "and it was only told");
+        for (share, expected) in [(0.1, Course::Same), (0.0, Course::Same)] {
+            assert_eq!(watch.follow(situation(share, Latch::Normal)), expected);
+        }
+        let again = situation(0.1, Latch::Normal);
+        assert_eq!(watch.follow(again), Course::Attempt);
+    }
+
+    #[test]
+    fn what_one_canary_loses_hides_no_raise_of_another() {
+        let mut watch = watch(0.1);
+        let with = |ecs: f64, lambda: f64| Situation {
+            current: live(&[("ecs", ecs), ("lambda", lambda)], Latch::Normal),
+            ..situation(0.0, Latch::Normal)
+        };
+        assert_eq!(watch.follow(with(0.1, 0.3)), Course::Step);
+        assert_eq!(watch.follow(with(0.2, 0.1)), Course::Step);
+        assert_eq!(watch.follow(with(0.1, 0.1)), Course::Same);
     }
 
     #[test]
@@ -272,11 +365,7 @@ pub(super) mod tests {
         watch.follow(other);
         assert!(watch.rules_wait());
         assert_eq!(watch.guard().evidence().rules.alpha, 0.001);
-        watch.follow(Situation {
-            latch: Latch::RolledBack,
-            ..other
-        });
-        watch.follow(other);
+        watch.begin();
         assert!(!watch.rules_wait());
     }
 }

@@ -4,6 +4,9 @@ use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec};
 
 use super::own::Own;
 
+/// What trips without evidence.
+const HARD_LIMIT: &str = "hard_limit";
+
 pub(super) struct Guards {
     evidence: GaugeVec,
     state: IntGaugeVec,
@@ -68,9 +71,10 @@ impl Guards {
             for (metric, log_evidence) in evidence {
                 let gauge = self.evidence.with_label_values(&[route, metric]);
                 gauge.set(log_evidence);
-                // There from the start, so that the first trip is seen as a rise.
                 self.trips.with_label_values(&[route, metric]);
             }
+            // All are there from the start, so that the first trip is seen as a rise.
+            self.trips.with_label_values(&[route, HARD_LIMIT]);
         }
     }
 

@@ -69,6 +69,22 @@ fn moved() -> Metrics {
 }
 
 #[test]
+fn trips_of_every_cause_are_counted_from_the_start() {
+    let metrics = Metrics::new();
+    let guarded = Guarded {
+        route: "blogs",
+        state: "no_data",
+        evidence: vec![("errors", 0.0)],
+    };
+    metrics.guarded([guarded].into_iter());
+    let text = metrics.gather();
+    for cause in ["errors", "hard_limit"] {
+        let line = format!("kanaria_guard_trips_total{{metric=\"{cause}\",route=\"blogs\"}} 0\n");
+        assert!(text.contains(&line), "{line}{text}");
+    }
+}
+
+#[test]
 fn the_exposition() {
     insta::assert_snapshot!(text(&moved()));
 }

@@ -31,11 +31,7 @@ pub(crate) fn sight(
 }
 
 /// What the guard says of what canaries have now; what it says of another share is no evidence.
-fn seen(
-    guard: Option<&GuardView>,
-    route: &model::Route,
-    live: Option<&LiveRoute>,
-) -> Option<Seen> {
+fn seen(guard: Option<&GuardView>, route: &model::Route, live: Option<&LiveRoute>) -> Option<Seen> {
     let is_required = route
         .ramp
         .as_ref()

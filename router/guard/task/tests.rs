@@ -18,8 +18,12 @@ struct Site {
 
 impl Site {
     fn new() -> Self {
+        Self::with(json!({}))
+    }
+
+    fn with(guard: serde_json::Value) -> Self {
         let mut written = file(95, 5);
-        written["routes"][0]["guard"] = json!({});
+        written["routes"][0]["guard"] = guard;
         let rig = rig_in(tempfile::tempdir().unwrap(), written);
         let folder = rig.state_dir().join(FOLDER);
         let guards = Arc::<Guards>::default();
@@ -54,6 +58,15 @@ impl Site {
             bounds: config::live::Bounds::Kept,
         };
         self.order(action).await;
+    }
+
+    /// The file has another content from now on.
+    async fn reload(&self, written: serde_json::Value) {
+        *self.rig.file.lock().unwrap() = Ok(written);
+        self.order(Action::Reload).await;
+        // What the rest of the program does with a file, as far as guards see it.
+        let standing = self.rig.control.standing();
+        self.task.guards.witnesses.align(&standing.structure);
     }
 
     async fn look(&mut self) {
@@ -93,7 +106,11 @@ fn trips(site: &Site, revision: u64) {
         write(Line::Window { window, taken });
         if verdict.trip.is_some() {
             let why = "half of it fails".into();
-            return write(Line::Trip { window, why });
+            return write(Line::Trip {
+                window,
+                revision,
+                why,
+            });
         }
         assert!(window < 20, "no trip");
     }
@@ -146,4 +163,84 @@ async fn what_tripped_and_was_taken_back_is_not_taken_back_again() {
         Some("half of it fails"),
         "it is still said"
     );
+}
+
+#[tokio::test]
+async fn a_raise_after_an_alert_begins_another_attempt() {
+    let mut site = Site::with(json!({ "on_trip": "alert" }));
+    trips(&site, 1);
+    site.look().await;
+    let told = &site.task.watches["blogs"];
+    assert_eq!(
+        (told.why.as_deref(), told.pending.as_ref()),
+        (Some("half of it fails"), None)
+    );
+    site.give(90, 10).await;
+    site.look().await;
+    assert_eq!((site.latch(), site.attempt()), (Latch::Normal, 2));
+    assert_eq!(site.task.watches["blogs"].why, None);
+}
+
+#[tokio::test]
+async fn a_rollback_that_was_lifted_between_two_looks_begins_another_attempt() {
+    let mut site = Site::new();
+    site.look().await;
+    assert_eq!(site.attempt(), 1);
+    let route = || "blogs".to_owned();
+    site.order(Action::Rollback {
+        route: Some(route()),
+    })
+    .await;
+    site.order(Action::Resume { route: route() }).await;
+    site.look().await;
+    assert_eq!(site.attempt(), 2);
+    site.give(90, 10).await;
+    site.give(85, 15).await;
+    site.look().await;
+    assert_eq!(site.attempt(), 2, "two raises are no attempt");
+}
+
+#[tokio::test]
+async fn a_route_that_left_the_file_and_came_back_is_another_attempt() {
+    let mut site = Site::new();
+    site.look().await;
+    let whole = site.rig.file.lock().unwrap().clone().unwrap();
+    let mut without = whole.clone();
+    without["routes"].as_array_mut().unwrap().remove(0);
+    site.reload(without.clone()).await;
+    site.reload(whole.clone()).await;
+    site.look().await;
+    assert_eq!(site.attempt(), 2, "both between two looks");
+    site.reload(without).await;
+    site.look().await;
+    assert!(!site.task.watches.contains_key("blogs"));
+    site.reload(whole).await;
+    // The lines are written by a thread of their own.
+    while ledger::restore(&site.task.folder, "blogs").map(|it| it.evidence.attempt) != Some(2) {
+        tokio::task::yield_now().await;
+    }
+    site.look().await;
+    assert_eq!(site.attempt(), 3);
+}
+
+#[tokio::test]
+async fn requests_are_seen_also_after_two_reloads_between_two_looks() {
+    let mut site = Site::new();
+    site.look().await;
+    let whole = site.rig.file.lock().unwrap().clone().unwrap();
+    let mut blind = whole.clone();
+    blind["routes"][0].as_object_mut().unwrap().remove("guard");
+    site.reload(blind).await;
+    site.reload(whole).await;
+    let witness = site.task.guards.witnesses.of("blogs").unwrap();
+    for unit in 0..30 {
+        witness.observe(&crate::witness::Observation {
+            side: crate::witness::Side::Canary,
+            unit,
+            outcome: crate::witness::Outcome::Failed,
+            time_us: None,
+        });
+    }
+    site.look().await;
+    assert_eq!(site.latch(), Latch::RolledBack);
 }
