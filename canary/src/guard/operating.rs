@@ -160,9 +160,13 @@ fn harm_is_found_about_as_soon_as_it_was_simulated() {
     }
 }
 
-/// Closing a window of 100 routes takes less than 5 ms when built for it; here it is only told, because machines differ.
+/// The quickest of twelve windows: the machine may have something else to do in the others.
 #[test]
-fn closing_windows_of_100_routes_is_measured() {
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test measures how long closing takes"
+)]
+fn closing_windows_of_100_routes_takes_less_than_5_ms() {
     let site = Site {
         share: 0.1,
         p_b: 0.005,
@@ -170,21 +174,23 @@ fn closing_windows_of_100_routes_is_measured() {
         from: 0,
         bot: false,
     };
+    // Without optimization it takes some ten times as long.
+    let bound_ms = sized(60, 5);
     let mut chance = Chance(1);
-    let observed: Vec<_> = (0..12)
-        .map(|window| observe(&site, &mut chance, window, 0.1, false))
-        .collect();
     let mut guards: Vec<_> = (0..100)
         .map(|_| Guard::new(Evidence::new(rules())))
         .collect();
-    let taken: usize = observed
-        .iter()
-        .map(|observed| {
-            guards
-                .iter_mut()
-                .map(|guard| guard.close(observed, Armed::Yes).taken.len())
-                .sum::<usize>()
-        })
-        .sum();
-    assert_eq!(taken, 12 * 100 * 2);
+    let quickest = (0..12).map(|window| {
+        // By day there is most to close.
+        let observed = observe(&site, &mut chance, 12 * HOUR + window, 0.1, false);
+        let begin = std::time::Instant::now();
+        for guard in &mut guards {
+            let taken = guard.close(&observed, Armed::Yes).taken;
+            assert_eq!(taken.len(), 2, "errors and refusals are bet on");
+        }
+        begin.elapsed()
+    });
+    let quickest = quickest.min().expect("there are windows");
+    println!("closing 100 windows takes {quickest:.1?}, bound {bound_ms} ms");
+    assert!(quickest.as_millis() < u128::from(bound_ms));
 }

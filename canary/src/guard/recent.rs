@@ -51,15 +51,21 @@ impl Recent {
         minute.n_b >= BURNING_UNITS && f64::from(minute.k_b) >= BURNING * f64::from(minute.n_b)
     }
 
+    /// Whether there are enough units to speak of, in an epoch with so many of the canary. Without them evidence does not
+    /// move: a few users of a canary may simply be other people than those of stable.
+    pub fn has_data(&self, units_c: u32) -> bool {
+        let minute = self.total();
+        minute.n_c >= UNIT_WINDOWS && units_c >= UNITS && minute.n_b > 0
+    }
+
     /// What can be said after the last window, in an epoch with so many units of the canary.
     pub fn standing(&self, units_c: u32) -> Standing {
-        let minute = self.total();
         if self.is_frozen() {
             Standing::Frozen
-        } else if minute.n_c < UNIT_WINDOWS || units_c < UNITS || minute.n_b == 0 {
-            Standing::NoData
-        } else {
+        } else if self.has_data(units_c) {
             Standing::Comparing
+        } else {
+            Standing::NoData
         }
     }
 }

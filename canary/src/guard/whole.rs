@@ -27,7 +27,7 @@ pub struct Observed {
 /// Whether the guard may bet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Armed {
-    /// The canary has a weight, and nothing was taken back.
+    /// A canary has a weight.
     Yes,
     /// It only learns what stable is like.
     No,
@@ -111,14 +111,19 @@ impl Guard {
         // Asked before this window is looked at, or it would decide about itself.
         let frozen = self.recents[Metric::Errors as usize].is_frozen();
         let rows = self.count(observed);
+        for (recent, rows) in self.recents.iter_mut().zip(&rows) {
+            recent.close(rows.total());
+        }
+        // How many units there are may decide about their window; how they fared may not.
+        let has_data = self.recents[Metric::Errors as usize].has_data(self.units_c);
+        let bets = armed == Armed::Yes && !self.has_tripped && has_data;
         let mut taken = Vec::new();
         for (metric, rows) in Metric::ALL.into_iter().zip(rows) {
             let window = self.evidence.window(metric, rows, self.units_c, frozen);
-            if armed == Armed::Yes && !self.has_tripped && window.is_active() {
+            if bets && window.is_active() {
                 taken.push((metric, self.evidence.take(metric, window)));
             }
             self.evidence.learn(metric, rows.total());
-            self.recents[metric as usize].close(rows.total());
         }
         self.reference
             .close(&observed.bins, self.evidence.rules.latency);

@@ -101,6 +101,32 @@ fn without_traffic_there_is_no_data_and_no_evidence() {
     assert_eq!(guard.evidence().max_log_e(), 0.0);
 }
 
+/// Four users of the canary fail, each once, and then once an hour; stable is fine.
+#[test]
+fn a_handful_of_users_is_no_evidence_however_they_fare() {
+    let mut guard = guard();
+    for k in 0..4 * 720 {
+        let mut observed = window(k, [0, 300], [0, 0]);
+        for unit in [1, 2, 3, 4] {
+            observed.active[0].insert(unit);
+            observed.errors[0].insert(unit);
+        }
+        let verdict = guard.close(&observed, Armed::Yes);
+        assert_eq!((verdict.trip, verdict.taken.len()), (None, 0), "window {k}");
+    }
+    assert_eq!(guard.standing(), Standing::NoData);
+    let mut guard = self::guard();
+    let lengths: Vec<_> = (0..4)
+        .map(|k| {
+            guard
+                .close(&window(k, [10, 300], [0, 0]), Armed::Yes)
+                .taken
+                .len()
+        })
+        .collect();
+    assert_eq!(lengths, [0, 2, 2, 2], "from 20 in a minute on");
+}
+
 #[test]
 fn a_guard_that_is_not_armed_learns_and_does_not_bet() {
     let mut guard = guard();
