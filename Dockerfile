@@ -7,6 +7,7 @@ WORKDIR /source
 COPY Cargo.toml Cargo.lock ./
 COPY canary canary
 COPY config config
+COPY jar jar
 COPY router router
 COPY benches benches
 COPY tests tests

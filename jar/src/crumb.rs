@@ -1,0 +1,280 @@
+//! Crumbs: what is kept of a cookie that a pool sets. Everything but its value.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crate::read::{SameSite, SetCookie};
+use crate::scope::{Ignored, Origin, default_path};
+
+/// Where and when a cookie was set.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The request it answers.
+    pub origin: Origin<'a>,
+    /// Seconds since 1970.
+    pub now: i64,
+}
+
+/// What an answer does with a cookie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Act {
+    /// It sets it.
+    Set,
+    /// It makes browsers forget it.
+    Delete,
+    /// It sets it to nothing, which browsers keep.
+    Empty,
+}
+
+/// How long a cookie is kept, roughly: what differs by minutes is no difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Span {
+    /// Until the browser ends.
+    Session,
+    /// For a day and a half at most.
+    Day,
+    /// For 45 days at most.
+    Month,
+    /// For longer.
+    Long,
+}
+
+/// Attributes that say who gets a cookie to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Flags {
+    /// `Secure`.
+    pub secure: bool,
+    /// `HttpOnly`.
+    pub http_only: bool,
+    /// `SameSite`.
+    pub same_site: Option<SameSite>,
+}
+
+/// One kind of cookie that answers set: its first, as an example.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Crumb {
+    /// Its name, shortened to what can be read.
+    pub name: String,
+    /// What is done with it.
+    pub act: Act,
+    /// The answer sets a cookie of the name, too: this one is forgotten in favor of that.
+    pub beside: bool,
+    /// `Domain`, in lower case.
+    pub domain: Option<String>,
+    /// Labels of the host that are not in the domain.
+    pub labels: u8,
+    /// The path it is for.
+    pub path: String,
+    /// Who gets it to see.
+    pub flags: Flags,
+    /// How long it is kept.
+    pub span: Span,
+    /// Why browsers do not take it.
+    pub ignored: Option<Ignored>,
+    /// The host of the request.
+    pub host: String,
+}
+
+/// A number for the kind of `cookie`: equal for all that differ in value, in time, and in the hosts of many tenants only.
+///
+/// Neither allocates nor formats: answers ask for it.
+pub fn key(cookie: &SetCookie<'_>, beside: bool, place: &Place<'_>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    cookie.name.hash(&mut hasher);
+    cookie.path.hash(&mut hasher);
+    let domain = cookie
+        .domain
+        .map(|domain| labels(domain, place.origin.host));
+    (act(cookie, place.now), beside, domain).hash(&mut hasher);
+    (flags(cookie), span(cookie, place.now)).hash(&mut hasher);
+    Ignored::of(cookie, &place.origin).hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Crumb {
+    /// What is kept of `cookie`.
+    pub fn of(cookie: &SetCookie<'_>, beside: bool, place: &Place<'_>) -> Self {
+        let host = place.origin.host.to_ascii_lowercase();
+        let path = cookie.path.map(readable);
+        Self {
+            name: readable(cookie.name),
+            act: act(cookie, place.now),
+            beside,
+            domain: cookie.domain.map(|it| readable(it).to_ascii_lowercase()),
+            labels: cookie.domain.map_or(0, |domain| labels(domain, &host)),
+            path: path.unwrap_or_else(|| default_path(place.origin.path).to_owned()),
+            flags: flags(cookie),
+            span: span(cookie, place.now),
+            ignored: Ignored::of(cookie, &place.origin),
+            host,
+        }
+    }
+
+    /// Whether both are one cookie to a browser, on whatever hosts of the route they were seen.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        let same_domain = match (&self.domain, &other.domain) {
+            (None, None) => true,
+            (Some(own), Some(others)) => own == others || self.labels == other.labels,
+            _ => false,
+        };
+        same_domain && self.path == other.path
+    }
+}
+
+/// The first name that a client sends more than once in the `Cookie` lines of a request.
+pub fn sent_twice<'a, I>(lines: impl Fn() -> I) -> Option<&'a [u8]>
+where
+    I: Iterator<Item = &'a [u8]>,
+{
+    /// Cookies of one request that are compared: each with all before it.
+    const MOST: usize = 64;
+    let names = || {
+        let parts = lines().flat_map(|line| line.split(|byte| *byte == b';'));
+        parts.filter_map(name).take(MOST)
+    };
+    // A bit for each length and first letter: most requests have no two cookies that share one.
+    let mut seen = 0_u64;
+    for (position, name) in names().enumerate() {
+        let bit = 1_u64 << ((name.len() + 7 * usize::from(name[0])) % 64);
+        if seen & bit != 0 && names().take(position).any(|other| other == name) {
+            return Some(name);
+        }
+        seen |= bit;
+    }
+    None
+}
+
+/// The name of one part of a `Cookie` line, when it has one.
+fn name(part: &[u8]) -> Option<&[u8]> {
+    let equals = part.iter().position(|byte| *byte == b'=')?;
+    let name = part[..equals].trim_ascii();
+    (!name.is_empty()).then_some(name)
+}
+
+fn act(cookie: &SetCookie<'_>, now: i64) -> Act {
+    match cookie.value {
+        _ if cookie.deletes(now) => Act::Delete,
+        [] => Act::Empty,
+        _ => Act::Set,
+    }
+}
+
+fn flags(cookie: &SetCookie<'_>) -> Flags {
+    Flags {
+        secure: cookie.secure,
+        http_only: cookie.http_only,
+        same_site: cookie.same_site,
+    }
+}
+
+fn span(cookie: &SetCookie<'_>, now: i64) -> Span {
+    const DAY: i64 = 24 * 60 * 60;
+    match cookie.seconds_left(now) {
+        None | Some(..=0) => Span::Session,
+        Some(left) if left <= DAY * 3 / 2 => Span::Day,
+        Some(left) if left <= 45 * DAY => Span::Month,
+        Some(_) => Span::Long,
+    }
+}
+
+/// How many labels `host` has in front of `domain`.
+fn labels(domain: &[u8], host: &str) -> u8 {
+    let rest = host.len().saturating_sub(domain.len());
+    let dots = host.as_bytes()[..rest].iter().filter(|byte| **byte == b'.');
+    u8::try_from(dots.count()).unwrap_or(u8::MAX)
+}
+
+/// The text of bytes of an application, as far as people can read it.
+fn readable(bytes: &[u8]) -> String {
+    const MOST: usize = 128;
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(MOST)]).into_owned();
+    if bytes.len() > MOST {
+        text + "…"
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn place(host: &str) -> Place<'_> {
+        let origin = Origin {
+            host,
+            path: "/shop/cart",
+            secure: true,
+        };
+        Place { origin, now: NOW }
+    }
+
+    fn number(line: &str, host: &str) -> u64 {
+        key(
+            &SetCookie::read(line.as_bytes()).unwrap(),
+            false,
+            &place(host),
+        )
+    }
+
+    #[test]
+    fn one_kind_has_one_key_whatever_its_value_and_time() {
+        let one = "sess=1; Domain=example.com; Path=/; Expires=Fri, 15 Jan 2027 09:00:00 GMT";
+        let other = "sess=2; Path=/; Expires=Fri, 15 Jan 2027 09:00:01 GMT; Domain=.EXAMPLE.com";
+        assert_eq!(
+            number(one, "www.example.com"),
+            number(other, "www.example.com")
+        );
+        // Every tenant's own domain is the same to us.
+        let [one, other] =
+            ["a.test", "b.test"].map(|host| number(&format!("sess=1; Domain={host}"), host));
+        assert_eq!(one, other);
+    }
+
+    #[test]
+    fn what_browsers_tell_apart_has_keys_of_its_own() {
+        let kinds = [
+            "sess=1",
+            "sess=",
+            "sess=1; Max-Age=0",
+            "sess=1; Max-Age=60",
+            "sess=1; Max-Age=9999999",
+            "sess=1; Path=/",
+            "sess=1; Domain=example.com",
+            "sess=1; Domain=www.example.com",
+            "sess=1; Domain=example.org",
+            "sess=1; Secure",
+            "sess=1; HttpOnly",
+            "sess=1; SameSite=Lax",
+            "sess2=1",
+        ];
+        let mut keys = kinds.map(|line| number(line, "www.example.com"));
+        keys.sort_unstable();
+        assert!(keys.windows(2).all(|pair| pair[0] != pair[1]));
+    }
+
+    #[test]
+    fn a_crumb_has_no_value() {
+        let cookie = SetCookie::read(b"sess=secret; Max-Age=3600").unwrap();
+        let crumb = Crumb::of(&cookie, false, &place("WWW.example.com"));
+        assert!(!format!("{crumb:?}").contains("secret"));
+        assert_eq!((crumb.path.as_str(), crumb.span), ("/shop", Span::Day));
+        assert_eq!(crumb.host, "www.example.com");
+    }
+
+    #[test]
+    fn a_name_that_is_sent_twice_is_seen() {
+        let check = |lines: &[&str], expected: Option<&str>| {
+            let lines = || lines.iter().map(|line| line.as_bytes());
+            let name = sent_twice(lines).map(|name| std::str::from_utf8(name).unwrap());
+            assert_eq!(name, expected);
+        };
+        check(&[], None);
+        check(&["a=1; b=2; ab=3; A=4; a"], None);
+        check(&["a=1; b=2; b =3; a=4"], Some("b"));
+        check(&["sess=1; x=2", "y=3;sess=4"], Some("sess"));
+        check(&["=1; =2;;"], None);
+        let many: Vec<_> = (0..100).map(|n| format!("c{n}=1")).collect();
+        check(&[&many.join("; ")], None);
+    }
+}
