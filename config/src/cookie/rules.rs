@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use super::pairs;
+use crate::model::When;
 
 /// Changes of cookies, compiled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,8 +26,8 @@ pub(crate) struct Names {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Expire {
     pub(crate) name: Box<str>,
-    /// It is sent more than once, or at all.
-    pub(crate) twice: bool,
+    /// What it takes.
+    pub(crate) when: When,
     /// One `Set-Cookie` value for each domain.
     pub(crate) lines: Vec<String>,
 }
@@ -72,17 +73,16 @@ impl Rules {
         sent: &[&[u8]],
         set: impl Iterator<Item = &'a [u8]>,
     ) -> Vec<Cow<'a, [u8]>> {
-        let expired = self.expire.iter().filter(|expire| expire.is_due(sent));
+        let set: Vec<_> = set.filter_map(|line| self.answer_line(line)).collect();
+        let expired = self.expire.iter();
+        let expired = expired.filter(|expire| expire.is_due(sent, &set));
         let expired = expired.flat_map(|expire| &expire.lines);
-        let expired = expired.map(|line| Cow::Borrowed(line.as_bytes()));
-        expired
-            .chain(set.filter_map(|line| self.answer_line(line)))
-            .collect()
+        let expired: Vec<_> = expired.map(|line| Cow::Borrowed(line.as_bytes())).collect();
+        expired.into_iter().chain(set).collect()
     }
 
     fn answer_line<'a>(&self, line: &'a [u8]) -> Option<Cow<'a, [u8]>> {
-        let end = line.iter().position(|byte| matches!(byte, b'=' | b';'));
-        let (name, rest) = line.split_at(end.unwrap_or(line.len()));
+        let (name, rest) = split_name(line);
         match self.response.change(name.trim_ascii()) {
             None => Some(line.into()),
             Some(None) => None,
@@ -102,11 +102,24 @@ impl Names {
 }
 
 impl Expire {
-    fn is_due(&self, sent: &[&[u8]]) -> bool {
+    fn is_due(&self, sent: &[&[u8]], set: &[Cow<'_, [u8]>]) -> bool {
+        let own = self.name.as_bytes();
         let names = sent.iter().flat_map(|line| pairs(line));
-        let n_sent = names.filter(|(name, _)| *name == self.name.as_bytes());
-        n_sent.count() > usize::from(self.twice)
+        let n_sent = || names.filter(|(name, _)| *name == own).count();
+        match self.when {
+            When::Present => n_sent() > 0,
+            When::Set => set
+                .iter()
+                .any(|line| split_name(line).0.trim_ascii() == own),
+            When::Twice => n_sent() > 1,
+        }
     }
+}
+
+/// The name of a `Set-Cookie` line, and what follows it.
+fn split_name(line: &[u8]) -> (&[u8], &[u8]) {
+    let end = line.iter().position(|byte| matches!(byte, b'=' | b';'));
+    line.split_at(end.unwrap_or(line.len()))
 }
 
 #[cfg(test)]
@@ -123,15 +136,19 @@ mod tests {
 
     fn rules() -> Rules {
         let changes = [("sess2", Some("sess")), ("sess", None), ("old", None)];
-        let expire = |name: &str, twice| Expire {
+        let expire = |name: &str, when| Expire {
             name: name.into(),
-            twice,
+            when,
             lines: vec![format!("{name}=; Max-Age=0")],
         };
         Rules {
             request: names(&changes),
             response: names(&[("sess", Some("sess2")), ("track", None)]),
-            expire: vec![expire("sess", false), expire("sess2", true)],
+            expire: vec![
+                expire("sess", When::Present),
+                expire("sess2", When::Twice),
+                expire("user", When::Set),
+            ],
         }
     }
 
@@ -190,5 +207,18 @@ mod tests {
         answer(&["sess2=1; xsess=2"], &[], &[]);
         answer(&["sess2=1; sess2=2"], &[], &[forget[1]]);
         answer(&["sess2=1", "sess2=2"], &[], &[forget[1]]);
+    }
+
+    #[test]
+    fn who_is_given_a_cookie_is_told_to_forget_the_others_of_its_name() {
+        let forget = "user=; Max-Age=0";
+        answer(&["user=1; user=2"], &["a=user"], &["a=user"]);
+        for set in [
+            "user=1; Path=/",
+            "user = 1",
+            "user=; Max-Age=0; Domain=example.com",
+        ] {
+            answer(&[], &[set], &[forget, set]);
+        }
     }
 }

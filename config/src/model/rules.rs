@@ -63,19 +63,22 @@ pub struct Expire {
     /// The path it was set for.
     #[serde(default = "default_path")]
     pub path: String,
-    /// Which clients are told: all that send it, or those that send it more than once.
+    /// When clients are told: when they send it, when they send it more than once, or when the answer sets or deletes a
+    /// cookie of that name, which is then another one and stays.
     #[serde(default)]
     pub when: When,
 }
 
-/// Which clients are told to forget a cookie.
+/// When clients are told to forget a cookie.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum When {
-    /// Those that send it.
+    /// When they send it.
     #[default]
     Present,
-    /// Those that send it more than once: a browser holds several of that name.
+    /// When the answer sets or deletes a cookie of that name, for the sake of which other ones are forgotten.
+    Set,
+    /// When they send it more than once: a browser holds several of that name.
     Twice,
 }
 

@@ -9,7 +9,7 @@ use super::names::Faults;
 use super::routes::{cookie_name, header_name};
 use crate::cookie::rules::{Expire, Names, Rules};
 use crate::fields::{Edit, Fields};
-use crate::model::{self, Values, When};
+use crate::model::{self, Values};
 use crate::pattern::{MAX_COMPILED, MAX_LENGTH, refusal};
 use crate::problem::Trail;
 use crate::rewrite::{Replacement, Rewrite, Url, pieces};
@@ -172,7 +172,7 @@ pub(super) fn cookies(
         let lines = expire_lines(expire, &path, faults);
         Some(Expire {
             name: name?.into(),
-            twice: expire.when == When::Twice,
+            when: expire.when,
             lines,
         })
     });
