@@ -96,6 +96,8 @@ fn api() -> Router<Arc<Admin>> {
         .route("/routes", get(views::routes))
         .route("/routes/{name}", get(views::route))
         .route("/routes/{name}/guard", get(views::guard))
+        .route("/routes/{name}/cookies", get(views::cookies))
+        .route("/cookies", get(views::all_cookies))
         .route("/routes/{name}/ramp", get(ramp::look).post(ramp::change))
         .route("/routes/{name}/forecast", get(ramp::foretell))
         .route("/routes/{name}/weights", put(changes::weights))

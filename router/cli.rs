@@ -26,9 +26,9 @@ use crate::plan::{Again, Report};
 
 pub use again::Lookup;
 pub use arguments::{
-    Arguments, Change, Deregister, Drain, Explain, Field, FlagVerb, GuardVerb, HistoryVerb,
-    NotAnArgument, Plan, PoolWeight, Ramp, RampVerb, Register, Remote, Reshuffle, Restore,
-    TargetsVerb, Verb, Weights,
+    Arguments, Change, Cookies, Deregister, Drain, Explain, FailOn, Field, FlagVerb, GuardVerb,
+    HistoryVerb, NotAnArgument, Plan, PoolWeight, Ramp, RampVerb, Register, Remote, Reshuffle,
+    Restore, TargetsVerb, Verb, Weights,
 };
 pub use execute::{Surroundings, execute};
 pub use metrics::Form;

@@ -6,6 +6,7 @@
 
 mod carry;
 mod change;
+mod cookies;
 mod forecast;
 mod house;
 mod lend;
@@ -35,6 +36,7 @@ use crate::publish::Publisher;
 use crate::state::Beginning;
 
 pub(crate) use change::in_file_order;
+pub use cookies::{CacheableView, CookieView, CookiesView, FindingView, SkewView, TwiceView};
 pub use forecast::{ForecastView, HarmForecast, StepForecast, forecast, rules};
 pub use house::{DiscoveryView, Health, House, Invalid, Observation, Share, TargetView};
 pub use lend::{Loan, Settled, Terms};

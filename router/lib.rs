@@ -12,6 +12,7 @@ pub mod proxy;
 pub mod action;
 pub mod cap;
 pub mod clients;
+pub mod crumbs;
 pub mod entropy;
 pub mod forward;
 pub mod forwarded;
@@ -42,6 +43,7 @@ pub mod state;
 
 pub mod plan;
 
+pub mod cookies;
 pub mod discovery;
 pub mod guard;
 pub mod handover;

@@ -4,6 +4,7 @@
 //! A part of a label set that is not known (the route of a request that matched none) is the empty text, which
 //! Prometheus reads as "without this label".
 
+mod cookies;
 mod discovery;
 mod guard;
 mod key;
@@ -27,6 +28,8 @@ use prometheus::{
 use crate::clients::Clients;
 use crate::pool::Pools;
 use crate::record::{Blame, Cause, Desync, Record, Retried, Traits};
+use cookies::Cookies;
+pub use cookies::Sighted;
 use discovery::Discovery;
 pub use guard::Guarded;
 use guard::Guards;
@@ -71,6 +74,7 @@ pub struct Metrics {
     invalid_headers: IntCounter,
     retries: IntCounterVec,
     fail_open: IntCounterVec,
+    cookies: Cookies,
     discovery: Discovery,
     guards: Guards,
     tls: Tls,
@@ -112,6 +116,7 @@ impl Metrics {
             requests: Requests::new(&own),
             errors: errors_of_ours(&own),
             changes: Changes::new(&own),
+            cookies: Cookies::new(&own),
             discovery: Discovery::new(&own),
             guards: Guards::new(&own),
             tls: Tls::new(&own),
@@ -194,6 +199,15 @@ impl Metrics {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         self.discovery.set(found);
+    }
+
+    /// What is seen of the cookies of all routes.
+    pub fn cookies<'a>(&self, sighted: impl Iterator<Item = Sighted<'a>>) {
+        let _one_at_a_time = self
+            .gathering
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.cookies.set(sighted);
     }
 
     /// What all guards say.

@@ -2,6 +2,7 @@
 
 mod answer;
 mod arrive;
+mod cookies;
 mod exchange;
 mod failure;
 mod fallback;

@@ -12,6 +12,7 @@ use config::snapshot::Snapshot;
 use tokio::time::Instant;
 
 use crate::cap::{Board, Cap, Caps};
+use crate::crumbs::{self, Crumbs, Registry};
 use crate::pool::{Pool, Pools};
 use crate::shadow::{self, Mirror, Shadows};
 use crate::witness::{self, Witness, Witnesses};
@@ -23,6 +24,7 @@ pub struct Publisher {
     caps: Arc<Caps>,
     witnesses: Arc<Witnesses>,
     shadows: Arc<Shadows>,
+    crumbs: Arc<Registry>,
 }
 
 /// One snapshot in force, and how many requests still have to be sent by it.
@@ -37,7 +39,17 @@ pub struct Published {
     pub witnesses: Arc<witness::Board>,
     /// What copies requests of its routes.
     pub shadows: Arc<shadow::Board>,
+    /// What is seen of cookies.
+    pub crumbs: Arc<crumbs::Board>,
     undecided: AtomicUsize,
+}
+
+/// What belongs to the routes of one file.
+struct Boards {
+    caps: Arc<Board>,
+    witnesses: Arc<witness::Board>,
+    crumbs: Arc<crumbs::Board>,
+    shadows: Arc<shadow::Board>,
 }
 
 /// A request's hold on its snapshot. `sent` (or dropping it) says that the decision has been carried out.
@@ -51,15 +63,21 @@ pub struct Hold {
 pub struct Older(Vec<Arc<Published>>);
 
 impl Publisher {
-    /// Puts the first snapshot in force, with the pools, caps, witnesses and shadows that were last aligned with a structure.
+    /// Puts the first snapshot in force, with the pools, caps, witnesses, crumbs and shadows that were last aligned with a structure.
     pub fn new(
         snapshot: Snapshot,
         pools: Arc<Pools>,
         caps: Arc<Caps>,
         witnesses: Arc<Witnesses>,
+        crumbs: Arc<Registry>,
         shadows: Arc<Shadows>,
     ) -> Self {
-        let boards = (caps.current(), witnesses.current(), shadows.current());
+        let boards = Boards {
+            caps: caps.current(),
+            witnesses: witnesses.current(),
+            crumbs: crumbs.current(),
+            shadows: shadows.current(),
+        };
         let published = Published::new(snapshot, pools.current(), boards);
         Self {
             current: ArcSwap::from_pointee(published),
@@ -67,6 +85,7 @@ impl Publisher {
             caps,
             witnesses,
             shadows,
+            crumbs,
         }
     }
 
@@ -91,13 +110,14 @@ impl Publisher {
 
     /// Puts `snapshot` in force for every request whose header is read from now on; returns the one before.
     ///
-    /// Its structure is the one that pools, caps, witnesses and shadows were last aligned with.
+    /// Its structure is the one that pools, caps, witnesses, crumbs and shadows were last aligned with.
     pub fn publish(&self, snapshot: Snapshot) -> Arc<Published> {
-        let boards = (
-            self.caps.current(),
-            self.witnesses.current(),
-            self.shadows.current(),
-        );
+        let boards = Boards {
+            caps: self.caps.current(),
+            witnesses: self.witnesses.current(),
+            crumbs: self.crumbs.current(),
+            shadows: self.shadows.current(),
+        };
         let published = Published::new(snapshot, self.pools.current(), boards);
         let before = self.current.swap(Arc::new(published));
         fence(Ordering::SeqCst);
@@ -106,17 +126,19 @@ impl Publisher {
 }
 
 impl Published {
-    fn new(
-        snapshot: Snapshot,
-        pools: Arc<[Arc<Pool>]>,
-        boards: (Arc<Board>, Arc<witness::Board>, Arc<shadow::Board>),
-    ) -> Self {
-        let (caps, witnesses, shadows) = boards;
+    fn new(snapshot: Snapshot, pools: Arc<[Arc<Pool>]>, boards: Boards) -> Self {
+        let Boards {
+            caps,
+            witnesses,
+            crumbs,
+            shadows,
+        } = boards;
         Self {
             snapshot,
             pools,
             caps,
             witnesses,
+            crumbs,
             shadows,
             undecided: AtomicUsize::new(0),
         }
@@ -167,6 +189,11 @@ impl Hold {
         self.published.shadows.of(route)
     }
 
+    /// What is seen of the cookies of `route`; `None` when it has no two pools.
+    pub fn crumbs(&self, route: RouteId) -> Option<&Crumbs> {
+        self.published.crumbs.of(route)
+    }
+
     /// The decision has been carried out: the head is on its way, or an answer of ours is.
     pub fn sent(&mut self) {
         if std::mem::take(&mut self.counted) {
@@ -213,6 +240,7 @@ mod tests {
     fn publisher() -> Publisher {
         Publisher::new(
             fixture::snapshot(&Live::default()),
+            Arc::default(),
             Arc::default(),
             Arc::default(),
             Arc::default(),

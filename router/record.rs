@@ -66,6 +66,8 @@ pub struct Record {
     pub fail_open: bool,
     /// Whether it was copied for the shadow pool of its route; `None` without one.
     pub shadow: Option<bool>,
+    /// A cookie that its client sends more than once, in a route with two pools or more.
+    pub cookie_dup: Option<Box<str>>,
 }
 
 /// The TLS of a client's connection.

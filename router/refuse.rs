@@ -118,6 +118,7 @@ impl Refuser {
             retries: Vec::new(),
             fail_open: false,
             shadow: None,
+            cookie_dup: None,
         };
         self.recorder
             .finish(&record, &self.publisher.current().snapshot);

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 
 use crate::admin::{self, Admin, Phase, Running};
 use crate::control::{self, Control};
+use crate::cookies;
 use crate::evict;
 use crate::guard;
 use crate::handover::{Door, Heir, Successor};
@@ -178,6 +179,8 @@ impl Router {
         tokio::spawn(evict::run(evictions, wires, health_stopped));
         let (stop_guard, guard_stopped) = watch::channel(false);
         let metrics = Arc::clone(&shared.metrics);
+        let (watched, looked) = (parts.crumbs, guard_stopped.clone());
+        tokio::spawn(cookies::run(watched, control.clone(), looked));
         let (ramped, told) = (guard_stopped.clone(), Arc::clone(&metrics));
         tokio::spawn(ramp::run(ramps, control.clone(), told, ramped));
         tokio::spawn(guard::run(guards, control.clone(), metrics, guard_stopped));

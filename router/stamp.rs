@@ -81,6 +81,14 @@ pub fn is_shared(freshness: &Freshness<'_>, now: std::time::SystemTime) -> bool 
                 .is_some_and(|expires| is_future(expires, now)))
 }
 
+/// Whether `Cache-Control` says outright that an answer is for shared caches, whatever else there is about it.
+pub fn is_public<'a>(cache_control: impl Iterator<Item = &'a [u8]>) -> bool {
+    let directives = cache_control.flat_map(|line| line.split(|byte| *byte == b','));
+    directives.map(<[u8]>::trim_ascii).any(|directive| {
+        named(directive, "public").is_some() || named(directive, "s-maxage").is_some()
+    })
+}
+
 /// What follows the directive `name`, when `directive` is that one.
 fn named<'a>(directive: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let (start, rest) = directive.split_at_checked(name.len())?;
@@ -157,6 +165,13 @@ mod tests {
         check(&["max-age=60"], None, false, true);
         check(&[], Some("Fri, 01 Jan 2100 00:00:00 GMT"), false, true);
         check(&[], None, true, true);
+    }
+
+    #[test]
+    fn what_says_public_outright_is_seen() {
+        let is = |line: &str| is_public(std::iter::once(line.as_bytes()));
+        assert!(is("max-age=60, Public") && is("s-maxage=10"));
+        assert!(!is("max-age=60") && !is("private") && !is("publicity") && !is(""));
     }
 
     #[test]

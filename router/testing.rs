@@ -120,6 +120,7 @@ pub(crate) fn record() -> Record {
         retries: Vec::new(),
         fail_open: false,
         shadow: None,
+        cookie_dup: None,
     }
 }
 

@@ -16,6 +16,8 @@ mod action;
 mod conformance;
 // Who stays where: the cookie, clients with jars, keys.
 mod sticky;
+// What pools do to each other's cookies.
+mod cookies;
 // Clients that must not change their pool: pins, holds, a pool that drains.
 mod pin;
 // Signed flags and their pictures.

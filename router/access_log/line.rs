@@ -1,7 +1,6 @@
 //! One record as one line of JSON or LTSV: every field in one order, and a word for what is not known.
 //!
-//! Fields of later work (cookie conflicts) are not known yet. Values of Cookie and
-//! Authorization are not in the record, so they cannot get here.
+//! Values of Cookie and Authorization are not in the record, so they cannot get here.
 
 use std::marker::PhantomData;
 
@@ -148,7 +147,7 @@ impl<F: Form> Line<F> {
             Some(copied) => self.boolean(key!("shadow"), copied),
             None => self.null(key!("shadow")),
         }
-        self.null(key!("cookie_dup"));
+        self.string(key!("cookie_dup"), record.cookie_dup.as_deref());
         self.desync(record);
         self.head(key!("user_agent"), record, Text::UserAgent);
         self.head(key!("referer"), record, Text::Referer);

@@ -24,7 +24,7 @@ const QUIET: Duration = Duration::from_secs(15);
 
 /// Changes, refused files and states of targets, as server-sent events.
 #[utoipa::path(get, path = "/api/v1/events", tag = "look",
-    responses((status = 200, description = "events `change`, `config_refused`, `guard_trip`, `ramp_step`, `ramp_held`, `target`, and `lagged` when some were missed", body = String, content_type = "text/event-stream"),
+    responses((status = 200, description = "events `change`, `config_refused`, `cookie_conflict`, `guard_trip`, `ramp_step`, `ramp_held`, `target`, and `lagged` when some were missed", body = String, content_type = "text/event-stream"),
         (status = "4XX", body = Problem)))]
 pub(super) async fn events(State(admin): Shared, caller: Caller) -> Result<Response, Problem> {
     caller.may(Role::Viewer)?;

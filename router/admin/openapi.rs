@@ -24,6 +24,8 @@ use super::{Problem, changes, events, explain, flags, page, ramp, targets, views
         views::routes,
         views::route,
         views::guard,
+        views::cookies,
+        views::all_cookies,
         ramp::look,
         ramp::foretell,
         ramp::change,

@@ -17,7 +17,9 @@ use super::changes::Name;
 use super::guard::Caller;
 use super::targets::{self, Target};
 use super::{Admin, Phase, Problem, Shared, tagged};
-use crate::control::{DiscoveryView, GuardView, RampView, Rejection, Standing, in_file_order};
+use crate::control::{
+    CookiesView, DiscoveryView, GuardView, RampView, Rejection, Standing, in_file_order,
+};
 use crate::journal::Entry;
 use crate::state::Touch;
 
@@ -268,6 +270,39 @@ pub(super) async fn guard(
         ))
     })?;
     Ok(tagged(standing.revision(), Json(guard)))
+}
+
+/// The cookies of a route, and what will go wrong with them.
+#[utoipa::path(get, path = "/api/v1/routes/{name}/cookies", tag = "look", params(("name" = String, Path, description = "The route")),
+    responses((status = 200, body = CookiesView), (status = "4XX", body = Problem)))]
+pub(super) async fn cookies(
+    State(admin): Shared,
+    caller: Caller,
+    Name(name): Name,
+) -> Result<Response, Problem> {
+    caller.may(Role::Viewer)?;
+    let standing = admin.control.standing();
+    known(&standing, &name)?;
+    let cookies = admin.control.house().cookies(&name);
+    let cookies = cookies.ok_or_else(|| {
+        Problem::missing(format!(
+            "route `{name}` has no two pools whose cookies could get into each other's way"
+        ))
+    })?;
+    Ok(tagged(standing.revision(), Json(cookies)))
+}
+
+/// The same of all routes with two pools or more.
+#[utoipa::path(get, path = "/api/v1/cookies", tag = "look",
+    responses((status = 200, body = Vec<CookiesView>), (status = "4XX", body = Problem)))]
+pub(super) async fn all_cookies(State(admin): Shared, caller: Caller) -> Result<Response, Problem> {
+    caller.may(Role::Viewer)?;
+    let standing = admin.control.standing();
+    let house = admin.control.house();
+    let routes = standing.structure.routes.iter();
+    let all = routes.filter_map(|route| house.cookies(&route.name));
+    let all: Vec<CookiesView> = all.collect();
+    Ok(tagged(standing.revision(), Json(all)))
 }
 
 pub(super) fn known<'a>(standing: &'a Standing, name: &str) -> Result<&'a Route, Problem> {

@@ -1,5 +1,6 @@
 //! What may be typed. Nothing is carried out here.
 
+mod cookies;
 mod ramp;
 mod targets;
 mod values;
@@ -14,6 +15,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use super::metrics::Form;
 use crate::client::Endpoint;
 use crate::demo;
+pub use cookies::{Cookies, FailOn};
 pub use ramp::{Ramp, RampVerb};
 pub use targets::{Deregister, Register, TargetsVerb};
 pub use values::{Field, NotAnArgument, PoolWeight};
@@ -158,6 +160,8 @@ pub enum Verb {
     },
     /// Where a request would go and why, step by step.
     Explain(Explain),
+    /// What the pools of a route do to each other's cookies, what will happen, and the rule against it.
+    Cookies(Cookies),
     /// Print what the router counts, for Prometheus or for a plugin of Mackerel's agent.
     Metrics {
         /// Form of the lines.

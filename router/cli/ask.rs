@@ -28,6 +28,9 @@ pub(super) struct Question {
 /// How an answer reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Show {
+    Cookies,
+    /// As `Cookies`; a conflict is a failure.
+    CookiesAtPeace,
     Deregistered,
     Explanation,
     History,
@@ -198,6 +201,9 @@ fn code_of(question: &Question, reply: &Reply) -> Code {
     let reload = question.show == Show::Reloaded;
     let problem = match &reply.result {
         Ok(answer) if reload && show::holds(answer) => return Code::Failed,
+        Ok(answer) if question.show == Show::CookiesAtPeace && show::conflicts(answer) > 0 => {
+            return Code::Failed;
+        }
         Ok(_) => return Code::Done,
         Err(Failure::Unreachable { .. } | Failure::NoAnswer { .. }) => return Code::Unreachable,
         Err(Failure::Refused(problem)) => problem,

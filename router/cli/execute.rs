@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::arguments::{
-    Arguments, Change, Drain, Explain, FlagVerb, GuardVerb, HistoryVerb, Remote, Reshuffle,
-    Restore, Verb, Weights,
+    Arguments, Change, Cookies, Drain, Explain, FailOn, FlagVerb, GuardVerb, HistoryVerb, Remote,
+    Reshuffle, Restore, Verb, Weights,
 };
 use super::ask::{Question, Show, ask};
 use super::{Code, Outcome, Program, again, metrics, offline, plan, show, watch};
@@ -60,6 +60,7 @@ pub fn execute(arguments: Arguments, program: &Program, surroundings: &Surroundi
             Some(outcome) => return outcome,
             None => self::explain(&explain),
         },
+        Verb::Cookies(cookies) => self::cookies(&cookies),
         Verb::Status {
             route,
             watch: Some(seconds),
@@ -128,6 +129,18 @@ fn explained(
 fn explain(explain: &Explain) -> Question {
     let call = Call::send(Method::POST, "/api/v1/explain", question_of(explain));
     look(call, Show::Explanation)
+}
+
+fn cookies(cookies: &Cookies) -> Question {
+    let path = match &cookies.route {
+        Some(route) => format!("/api/v1/routes/{}/cookies", segment(route)),
+        None => "/api/v1/cookies".into(),
+    };
+    let show = match cookies.fail_on {
+        Some(FailOn::Conflict) => Show::CookiesAtPeace,
+        None => Show::Cookies,
+    };
+    look(Call::get(path), show)
 }
 
 fn status(route: Option<&str>) -> Question {

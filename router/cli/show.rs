@@ -1,6 +1,7 @@
 //! How answers read: what is live, what changed, what to type next. Pure: an answer in, a text out.
 
 mod change;
+mod cookies;
 mod explanation;
 mod forecast;
 mod history;
@@ -17,6 +18,7 @@ use super::execute::Surroundings;
 use super::words::{clean, duration};
 use crate::client::Failure;
 
+pub(super) use cookies::conflicts;
 pub(super) use explanation::explanation;
 
 /// An answer of a router about a route or a pool, or about neither.
@@ -27,6 +29,7 @@ pub(super) fn answer(
     surroundings: &Surroundings,
 ) -> String {
     match show {
+        Show::Cookies | Show::CookiesAtPeace => cookies::cookies(answer, surroundings),
         Show::Deregistered => targets::deregistered(answer, about, surroundings),
         Show::Registered => targets::registered(answer, about, surroundings),
         Show::Targets => targets::list(answer, about, surroundings),

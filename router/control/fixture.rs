@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{
-    Control, DiscoveryView, GuardView, Health, House, Invalid, Observation, Pace, Run, Setup,
-    Share, TargetView,
+    Control, CookiesView, DiscoveryView, GuardView, Health, House, Invalid, Observation, Pace, Run,
+    Setup, Share, TargetView,
 };
 use crate::publish::Publisher;
 use crate::{control, state};
@@ -111,6 +111,7 @@ pub(crate) fn rig_at_rest(folder: TempDir, written: Value) -> (Rig, Run) {
     let stall = Arc::clone(&beginning.journal.stall);
     let publisher = Arc::new(Publisher::new(
         compile(structure, &beginning.live),
+        Arc::default(),
         Arc::default(),
         Arc::default(),
         Arc::default(),
@@ -265,6 +266,10 @@ impl House for Fake {
     }
 
     fn guard(&self, _route: &str) -> Option<GuardView> {
+        None
+    }
+
+    fn cookies(&self, _route: &str) -> Option<CookiesView> {
         None
     }
 

@@ -12,7 +12,7 @@ use config::snapshot::{Snapshot, Structure, Target};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{GuardView, Pace};
+use super::{CookiesView, GuardView, Pace};
 
 /// The rest of the program. Its functions may block for as long as reading a file takes, and `load` for as long as the
 /// first answers about new pools may take.
@@ -41,6 +41,8 @@ pub trait House: Send + Sync + 'static {
     fn shares(&self, route: &str) -> Vec<Share>;
     /// What the guard of a route says; `None` without one.
     fn guard(&self, route: &str) -> Option<GuardView>;
+    /// What is known of the cookies of a route; `None` when it has no two pools.
+    fn cookies(&self, route: &str) -> Option<CookiesView>;
     /// How the ramp of a route that runs gets on.
     fn pace(&self, route: &str) -> Option<Pace>;
     /// All metrics as Prometheus text.

@@ -3,13 +3,13 @@
 use config::live::LiveRamp;
 use serde_json::{Value, json};
 
-use super::TargetView;
+use super::{FindingView, TargetView};
 use crate::journal::Entry;
 
 /// One piece of news.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
-    /// `change`, `config_refused`, `guard_trip`, `ramp_held`, `ramp_step` or `target`.
+    /// `change`, `config_refused`, `cookie_conflict`, `guard_trip`, `ramp_held`, `ramp_step` or `target`.
     pub event: &'static str,
     /// The revision, of a change.
     pub revision: Option<u64>,
@@ -52,6 +52,15 @@ impl Notice {
             event: "guard_trip",
             revision: None,
             data: json!({ "route": route, "why": why, "done": done }),
+        }
+    }
+
+    /// Two pools of `route` get into each other's way with a cookie; told once, and again when it was gone in between.
+    pub fn cookie_conflict(route: &str, finding: &FindingView) -> Self {
+        Self {
+            event: "cookie_conflict",
+            revision: None,
+            data: json!({ "route": route, "finding": finding }),
         }
     }
 

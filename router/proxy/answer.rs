@@ -35,6 +35,7 @@ impl Exchange {
         }
         self.begun = Some(response.status.as_u16());
         self.edit_answer(session, response)?;
+        self.note_answer(response);
         self.stamp(response)
     }
 

@@ -123,6 +123,7 @@ impl Exchange {
             });
         self.decision = Some(decision);
         self.rewrite(head);
+        self.note_request(&head.headers);
         self.shows_flag = head.uri.path() == FAVICON
             && matches!(head.method, Method::GET | Method::HEAD)
             && self.flag().is_some_and(|flag| flag.favicon.is_some());

@@ -42,6 +42,8 @@ pub struct Exchange {
     pub(super) body_received: u64,
     pub(super) begun: Option<u16>,
     pub(super) cause: Option<Cause>,
+    /// A cookie that the client sends more than once.
+    pub(super) cookie_dup: Option<Box<str>>,
     finished: bool,
 }
 
@@ -91,6 +93,7 @@ impl Exchange {
             body_received: 0,
             begun: None,
             cause: None,
+            cookie_dup: None,
             finished: false,
         }
     }
@@ -153,6 +156,7 @@ impl Exchange {
             decision: served(self.decision, self.journey.as_ref()),
             switched_from: self.journey.as_ref().and_then(Journey::switched_from),
             fail_open: self.journey.as_ref().is_some_and(Journey::fails_open),
+            cookie_dup: self.cookie_dup.take(),
             retries: self
                 .journey
                 .as_mut()
@@ -162,6 +166,7 @@ impl Exchange {
         self.recorder.finish(&record, self.hold.snapshot());
         testify(&self.hold, &record);
         self.give_copy_away();
+        self.note_skew(&record);
     }
 
     /// Whether the target switched protocols, so that what passes is no answer any more.

@@ -19,9 +19,11 @@ use tokio::sync::broadcast;
 
 use crate::cap::Caps;
 use crate::control::{
-    Control, DiscoveryView, GuardView, Health, House, Invalid, Notice, Observation, Pace, Share,
-    TargetView,
+    Control, CookiesView, DiscoveryView, GuardView, Health, House, Invalid, Notice, Observation,
+    Pace, Share, TargetView,
 };
+use crate::cookies;
+use crate::crumbs::Registry;
 use crate::discovery::{Discovery, Report};
 use crate::evict::Evictions;
 use crate::guard::Guards;
@@ -121,6 +123,7 @@ pub(super) struct Home {
     pub(super) caps: Arc<Caps>,
     pub(super) shadows: Arc<Shadows>,
     pub(super) guards: Arc<Guards>,
+    pub(super) crumbs: Arc<Registry>,
     pub(super) ramps: Arc<Ramps>,
     pub(super) evictions: Arc<Evictions>,
     pub(super) discovery: Discovery,
@@ -161,6 +164,7 @@ impl House for Home {
         self.caps.align(structure);
         self.guards.witnesses.align(structure);
         let shadows = self.shadows.align(structure);
+        self.crumbs.align(structure);
         let mut notes = self.discovery.align(structure);
         notes.extend(
             shadows
@@ -220,6 +224,10 @@ impl House for Home {
         self.guards.view(route)
     }
 
+    fn cookies(&self, route: &str) -> Option<CookiesView> {
+        cookies::view(&self.crumbs, route)
+    }
+
     fn pace(&self, route: &str) -> Option<Pace> {
         self.ramps.pace(route)
     }
@@ -232,6 +240,7 @@ impl House for Home {
         let expiries = self.shared.tls.expiries();
         let expiries = expiries.iter().map(|it| (&*it.name, it.not_after));
         metrics.certificates(expiries, Timestamp::now().as_second());
+        cookies::count(&self.crumbs, metrics);
         metrics.backlogs(&self.shared.recorder.backlogs());
         metrics.gather()
     }

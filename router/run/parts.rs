@@ -9,6 +9,7 @@ use super::house::Home;
 use super::{File, StartError, failed};
 use crate::cap::Caps;
 use crate::control::Setup;
+use crate::crumbs::Registry;
 use crate::discovery::Discovery;
 use crate::evict::Evictions;
 use crate::guard::Guards;
@@ -34,6 +35,7 @@ pub(super) struct Parts {
     pub(super) pools: Arc<Pools>,
     pub(super) evictions: Arc<Evictions>,
     pub(super) guards: Arc<Guards>,
+    pub(super) crumbs: Arc<Registry>,
     pub(super) ramps: Arc<Ramps>,
     pub(super) setup: Setup,
 }
@@ -55,6 +57,8 @@ impl Parts {
         caps.align(structure);
         let guards = Arc::new(Guards::default());
         guards.witnesses.align(structure);
+        let crumbs = Arc::<Registry>::default();
+        crumbs.align(structure);
         let ramps = Arc::<Ramps>::default();
         let metrics = Arc::new(Metrics::new());
         metrics.watch(Arc::clone(&pools));
@@ -74,6 +78,7 @@ impl Parts {
             Arc::clone(&pools),
             Arc::clone(&caps),
             Arc::clone(&guards.witnesses),
+            Arc::clone(&crumbs),
             Arc::clone(&shadows),
         ));
         let shared = Shared {
@@ -89,6 +94,7 @@ impl Parts {
             caps,
             shadows,
             guards: Arc::clone(&guards),
+            crumbs: Arc::clone(&crumbs),
             ramps: Arc::clone(&ramps),
             evictions: Arc::clone(&evictions),
             discovery,
@@ -105,6 +111,7 @@ impl Parts {
             pools,
             evictions,
             guards,
+            crumbs,
             ramps,
             setup,
         })

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::pair;
 use crate::change::{changes, outdated};
+use crate::cookies::{conflicts, gree, log_in, paste};
 use crate::support::{File, Jar, Kanaria, Load, Stub, get, request, share_z, sized, volley};
 
 /// Application cookies pass in order, duplicates kept, several Set-Cookie lines stay separate.
@@ -179,23 +180,60 @@ fn field_gree_23_own_cookie() {
     );
 }
 
+/// Both environments set `sess`, one of them for the whole domain: the conflict is found within 100 answers, with what
+/// will happen; and the rule that comes with it, pasted, ends it without logging anybody out.
+#[test]
+fn field_gree_23() {
+    let (ec2, ecs) = gree();
+    let kanaria = Kanaria::start(&File::split(&ec2, &ecs, "ec2 = 50, ecs = 50"));
+    log_in(&kanaria, 100);
+    let cookies = conflicts(&kanaria, 1);
+    let finding = &cookies["findings"][0];
+    println!("after 100 answers: {}", finding["sentence"]);
+    assert_eq!(
+        (&finding["what"], &finding["cookie"]),
+        (&"scope".into(), &"sess".into())
+    );
+    let sentence = finding["sentence"].as_str().unwrap();
+    assert!(sentence.contains("ec2 sets it for the domain example.com"));
+    assert!(sentence.contains("ecs for the host www.example.com alone"));
+    assert!(
+        sentence.contains("a logout at ecs leaves the one of ec2, so the client stays logged in")
+    );
+    let fail_on = ["cookies", "web", "--fail-on", "conflict"];
+    assert_eq!(kanaria.run(&fail_on).code, Some(1));
+    let logged_out = || {
+        let mut client = kanaria.client();
+        let mut jar = Jar::default();
+        kanaria.admin.set_web(1, 0);
+        jar.visit(&mut client, "/login");
+        kanaria.admin.set_web(0, 1);
+        let seen = jar.visit(&mut client, "/").text();
+        assert_eq!(seen, "sess=ec2-secret", "the login is shared");
+        jar.visit(&mut client, "/login");
+        let n_sessions = jar.count("sess");
+        jar.visit(&mut client, "/logout");
+        (n_sessions, jar.visit(&mut client, "/").text())
+    };
+    assert_eq!(
+        logged_out(),
+        (2, "sess=ec2-secret".to_owned()),
+        "what users had"
+    );
+    paste(&kanaria, finding["rule"].as_str().unwrap());
+    assert_eq!(logged_out(), (1, String::new()));
+    kanaria.admin.set_web(1, 1);
+    log_in(&kanaria, 100);
+    conflicts(&kanaria, 0);
+    let outcome = kanaria.run(&fail_on);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+}
+
 /// Two environments set one session cookie, one of them for the whole domain: rules of the new side's pool give its
 /// cookie another name and make browsers forget both of the old ones, without a change of either application.
 #[test]
 fn field_gree_24() {
-    let application = |name: &'static str, attributes: &'static str| {
-        Stub::with(name, move |exchange| {
-            let field = match exchange.path() {
-                "/login" => format!("Set-Cookie: sess={name}{attributes}; Path=/\r\n"),
-                "/logout" => format!("Set-Cookie: sess={attributes}; Path=/; Max-Age=0\r\n"),
-                _ => String::new(),
-            };
-            let seen = exchange.head.get("cookie").unwrap_or_default().to_owned();
-            exchange.answer("200 OK", &field, seen.as_bytes())
-        })
-    };
-    let ec2 = application("ec2", "; Domain=example.com");
-    let ecs = application("ecs", "");
+    let (ec2, ecs) = gree();
     let file = File::split(&ec2, &ecs, "ec2 = 1, ecs = 0").pool_keys(
         "ecs",
         "cookies.request.rename = { sess_ecs = \"sess\" }\n\
@@ -211,8 +249,11 @@ fn field_gree_24() {
     assert_eq!(jar.count("sess"), 2);
     kanaria.admin.set_web(0, 1);
     jar.visit(&mut client, "/login");
-    assert_eq!((jar.count("sess"), jar.get("sess_ecs")), (0, Some("ecs")));
-    assert_eq!(jar.visit(&mut client, "/").text(), "sess=ecs");
+    assert_eq!(
+        (jar.count("sess"), jar.get("sess_ecs")),
+        (0, Some("ecs-secret"))
+    );
+    assert_eq!(jar.visit(&mut client, "/").text(), "sess=ecs-secret");
     jar.visit(&mut client, "/logout");
     assert_eq!((jar.count("sess"), jar.count("sess_ecs")), (0, 0));
     assert_eq!(jar.visit(&mut client, "/").text(), "");
