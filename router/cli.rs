@@ -11,6 +11,7 @@ mod execute;
 mod metrics;
 mod offline;
 mod plan;
+mod session;
 mod show;
 mod table;
 mod watch;
@@ -19,6 +20,7 @@ mod words;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
+use config::model::Flag;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -26,9 +28,9 @@ use crate::plan::{Again, Report};
 
 pub use again::Lookup;
 pub use arguments::{
-    Arguments, Change, Cookies, Deregister, Drain, Explain, FailOn, Field, FlagVerb, GuardVerb,
-    HistoryVerb, NotAnArgument, Plan, PoolWeight, Ramp, RampVerb, Register, Remote, Reshuffle,
-    Restore, TargetsVerb, Verb, Weights,
+    Arguments, AuditVerb, Change, Cookies, Deregister, Drain, Explain, FailOn, Field, FlagVerb,
+    GuardVerb, HistoryVerb, NotAnArgument, Plan, PoolWeight, Ramp, RampVerb, Register, Remote,
+    Reshuffle, Restore, Session, TargetsVerb, Verb, Weights,
 };
 pub use execute::{Surroundings, execute};
 pub use metrics::Form;
@@ -116,9 +118,14 @@ pub struct Program {
     pub verify: fn(&Path) -> Result<Verified, Vec<String>>,
     /// The ramp of a route of a file, as the admin API tells it; `None` when there is none.
     pub ramp: fn(&Path, &str) -> Result<Option<Value>, Invalid>,
+    /// The flags of a route of a file; `None` when it has no such route.
+    pub flags: Flags,
     /// Makes the guard's evidence in a `state_dir` again, of all routes or of one.
     pub replay: fn(&Path, Option<&str>) -> Result<Vec<Replayed>, String>,
 }
+
+/// How `Program::flags` is called.
+pub type Flags = fn(&Path, &str) -> Result<Option<Vec<Flag>>, Invalid>;
 
 /// How `Program::plan` is called.
 pub type Foretell = fn(&Plan, &mut dyn FnMut(Option<f64>, u64)) -> Result<Report, Unplanned>;

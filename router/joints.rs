@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use config::bucket::Secret;
 use config::live::{Live, Routes, fresh};
+use config::model::Flag;
 use config::problem::Problem;
 use config::snapshot::Snapshot;
 use router::cli::{Code, Invalid, Program, Replayed, Summary, Verified};
@@ -30,6 +31,7 @@ pub(crate) const PROGRAM: Program = Program {
     verify,
     replay,
     ramp,
+    flags,
 };
 
 fn start(path: &Path) -> Code {
@@ -127,6 +129,12 @@ fn ramp(path: &Path, route: &str) -> Result<Option<Value>, Invalid> {
     let route = structure.route_named(route);
     let view = route.and_then(|route| RampView::of(&route.settings, None, None));
     Ok(view.and_then(|view| serde_json::to_value(view).ok()))
+}
+
+fn flags(path: &Path, route: &str) -> Result<Option<Vec<Flag>>, Invalid> {
+    let structure = load(path)?.structure;
+    let route = structure.route_named(route);
+    Ok(route.map(|route| route.settings.flags.clone()))
 }
 
 fn load(path: &Path) -> Result<Loaded, Invalid> {

@@ -41,6 +41,7 @@ pub mod secret;
 pub mod source;
 pub mod state;
 
+pub mod audit;
 pub mod plan;
 
 pub mod cookies;

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 const MAY: &[(&str, &[&str])] = &[
     ("access_log", &["metrics", "record"]),
     ("action", &["record", "respond"]),
+    ("audit", &[]),
     ("admin", &["control", "journal", "state", "tls"]),
     ("caller", &["peer"]),
     ("cap", &[]),

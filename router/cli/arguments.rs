@@ -1,5 +1,6 @@
 //! What may be typed. Nothing is carried out here.
 
+mod audit;
 mod cookies;
 mod ramp;
 mod targets;
@@ -15,6 +16,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use super::metrics::Form;
 use crate::client::Endpoint;
 use crate::demo;
+pub use audit::{AuditVerb, Session};
 pub use cookies::{Cookies, FailOn};
 pub use ramp::{Ramp, RampVerb};
 pub use targets::{Deregister, Register, TargetsVerb};
@@ -162,6 +164,12 @@ pub enum Verb {
     Explain(Explain),
     /// What the pools of a route do to each other's cookies, what will happen, and the rule against it.
     Cookies(Cookies),
+    /// Try what only a client can try.
+    Audit {
+        /// What to try.
+        #[command(subcommand)]
+        verb: AuditVerb,
+    },
     /// Print what the router counts, for Prometheus or for a plugin of Mackerel's agent.
     Metrics {
         /// Form of the lines.

@@ -12,11 +12,11 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::arguments::{
-    Arguments, Change, Cookies, Drain, Explain, FailOn, FlagVerb, GuardVerb, HistoryVerb, Remote,
-    Reshuffle, Restore, Verb, Weights,
+    Arguments, AuditVerb, Change, Cookies, Drain, Explain, FailOn, FlagVerb, GuardVerb,
+    HistoryVerb, Remote, Reshuffle, Restore, Verb, Weights,
 };
 use super::ask::{Question, Show, ask};
-use super::{Code, Outcome, Program, again, metrics, offline, plan, show, watch};
+use super::{Code, Outcome, Program, again, metrics, offline, plan, session, show, watch};
 use crate::client::{Call, segment};
 use crate::demo;
 
@@ -60,6 +60,9 @@ pub fn execute(arguments: Arguments, program: &Program, surroundings: &Surroundi
             Some(outcome) => return outcome,
             None => self::explain(&explain),
         },
+        Verb::Audit {
+            verb: AuditVerb::Session(session),
+        } => return session::session(program, &session, &remote, surroundings),
         Verb::Cookies(cookies) => self::cookies(&cookies),
         Verb::Status {
             route,

@@ -21,6 +21,7 @@ pub(in crate::cli) const NO_PROGRAM: Program = Program {
     verify: |_| Err(Vec::new()),
     replay: |_, _| Err(String::new()),
     ramp: |_, _| Ok(None),
+    flags: |_, _| Ok(None),
 };
 
 fn nothing() -> Invalid {
