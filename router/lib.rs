@@ -51,6 +51,7 @@ pub mod handover;
 pub mod plane;
 pub mod ramp;
 pub mod run;
+pub mod webhooks;
 
 pub mod cli;
 pub mod client;

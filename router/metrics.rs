@@ -15,8 +15,9 @@ mod shadow;
 mod shares;
 mod targets;
 mod tls;
+mod webhooks;
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use config::model::{ProxyProtocol, Role};
@@ -41,6 +42,8 @@ use shadow::Shadow;
 pub use shares::Share;
 use targets::Targets;
 use tls::Tls;
+pub use webhooks::HookSeries;
+use webhooks::Webhooks;
 
 /// What is tried again.
 const RETRIED: [Cause; 3] = [
@@ -80,6 +83,7 @@ pub struct Metrics {
     tls: Tls,
     logs: Logs,
     shadow: Shadow,
+    webhooks: Webhooks,
     pools: OnceLock<Arc<Pools>>,
     clients: OnceLock<Arc<Clients>>,
     uncounted: IntCounter,
@@ -122,6 +126,7 @@ impl Metrics {
             tls: Tls::new(&own),
             logs: Logs::new(&own),
             shadow: Shadow::new(&own),
+            webhooks: Webhooks::new(&own),
             weight_ratio: own.ratios(
                 "kanaria_weight_ratio",
                 "Part of a pool in its route: asked for, of users seen and of requests since the weights changed.",
@@ -169,12 +174,15 @@ impl Metrics {
         }
     }
 
+    /// Series that are set as a whole must not be shown while they are.
+    fn alone(&self) -> MutexGuard<'_, ()> {
+        let gathering = self.gathering.lock();
+        gathering.unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The text that `/metrics` answers.
     pub fn gather(&self) -> String {
-        let _one_at_a_time = self
-            .gathering
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.alone();
         self.requests.report_shares(&self.weight_ratio);
         let pools = self.pools.get().map(|pools| &**pools);
         self.targets.set(pools, Instant::now());
@@ -194,37 +202,25 @@ impl Metrics {
 
     /// How finding targets goes: pool, failures so far, time since the last good answer.
     pub fn discovered<'a>(&self, found: impl Iterator<Item = (&'a str, u64, Duration)>) {
-        let _one_at_a_time = self
-            .gathering
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.alone();
         self.discovery.set(found);
     }
 
     /// What is seen of the cookies of all routes.
     pub fn cookies<'a>(&self, sighted: impl Iterator<Item = Sighted<'a>>) {
-        let _one_at_a_time = self
-            .gathering
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.alone();
         self.cookies.set(sighted);
     }
 
     /// What all guards say.
     pub fn guarded<'a>(&self, guarded: impl Iterator<Item = Guarded<'a>>) {
-        let _one_at_a_time = self
-            .gathering
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.alone();
         self.guards.set(guarded);
     }
 
     /// Steps of all ramps, from 1.
     pub fn ramps<'a>(&self, steps: impl Iterator<Item = (&'a str, usize)>) {
-        let _one_at_a_time = self
-            .gathering
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.alone();
         self.guards.set_ramps(steps);
     }
 
@@ -346,10 +342,7 @@ impl Metrics {
 
     /// Names of the certificates in use, and when they end, in seconds since 1970 as `now` is.
     pub fn certificates<'a>(&self, certificates: impl Iterator<Item = (&'a str, i64)>, now: i64) {
-        let _one_at_a_time = self
-            .gathering
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.alone();
         self.tls.set(certificates, now);
     }
 
@@ -368,12 +361,14 @@ impl Metrics {
         self.logs.of(log, is_stdout)
     }
 
+    /// What the webhook called `hook` counts.
+    pub fn webhook(&self, hook: &str) -> HookSeries {
+        self.webhooks.of(hook)
+    }
+
     /// What waits to be written: name of each log, bytes, whether the site waits.
     pub fn backlogs(&self, backlogs: &[(String, usize, bool)]) {
-        let _one_at_a_time = self
-            .gathering
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.alone();
         self.logs.set(backlogs);
     }
 

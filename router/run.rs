@@ -16,6 +16,7 @@ use std::time::Duration;
 use config::problem::Problem;
 use config::snapshot::Structure;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::admin::{self, Admin, Phase, Running};
 use crate::control::{self, Control};
@@ -29,6 +30,7 @@ use crate::ramp;
 use crate::record::Recorder;
 use crate::source::Watched;
 use crate::tls::{self, Terminators};
+use crate::webhooks;
 pub use house::{Loaded, load, load_with};
 use parts::Parts;
 use signals::{Signal, Signals};
@@ -39,6 +41,8 @@ use upgrade::{Estate, Will};
 const LOG_PATIENCE: Duration = Duration::from_secs(5);
 /// Control has this long for what it is doing.
 const CONTROL_PATIENCE: Duration = Duration::from_secs(5);
+/// Webhooks have this long for what waits for them.
+const HOOKS_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Why the router did not start.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +64,8 @@ struct Router {
     stop_health: watch::Sender<bool>,
     /// A process that ends takes nothing back and takes no step: another one may serve already.
     stop_guard: watch::Sender<bool>,
+    stop_hooks: watch::Sender<bool>,
+    hooks: JoinHandle<()>,
     recorder: Arc<Recorder>,
     state_dir: PathBuf,
     will: Option<Will>,
@@ -184,6 +190,9 @@ impl Router {
         let (ramped, told) = (guard_stopped.clone(), Arc::clone(&metrics));
         tokio::spawn(ramp::run(ramps, control.clone(), told, ramped));
         tokio::spawn(guard::run(guards, control.clone(), metrics, guard_stopped));
+        let (stop_hooks, hooks_stopped) = watch::channel(false);
+        let told = webhooks::run(control.clone(), Arc::clone(&shared.metrics), hooks_stopped);
+        let hooks = tokio::spawn(told);
         let changes = pools.changes();
         tokio::spawn(house::tell_target_changes(changes, pools, control.clone()));
         tokio::spawn(reload::watch(control.clone(), file.watched));
@@ -197,6 +206,8 @@ impl Router {
             phase,
             stop_health,
             stop_guard,
+            stop_hooks,
+            hooks,
             recorder: shared.recorder,
             state_dir,
         })
@@ -283,6 +294,13 @@ impl Router {
         // Whatever is still open is cut, and has its line in the log.
         self.plane.drain(Duration::ZERO).await;
         self.control.shutdown(CONTROL_PATIENCE).await;
+        self.stop_hooks.send_replace(true);
+        if tokio::time::timeout(HOOKS_PATIENCE, self.hooks)
+            .await
+            .is_err()
+        {
+            tracing::warn!("some webhooks were not told everything before the end");
+        }
         let recorder = Arc::clone(&self.recorder);
         self.plane.end_in_background();
         recorder.close(LOG_PATIENCE);

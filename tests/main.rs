@@ -18,6 +18,8 @@ mod conformance;
 mod sticky;
 // What pools do to each other's cookies.
 mod cookies;
+// Services that are told what happens.
+mod webhooks;
 // Scripted clients that log in at one pool and out at the other.
 mod audit;
 // Clients that must not change their pool: pins, holds, a pool that drains.

@@ -63,6 +63,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("stamp", &[]),
     ("state", &["journal"]),
     ("tls", &[]),
+    ("webhooks", &["client", "control", "metrics"]),
     ("witness", &["record"]),
 ];
 

@@ -3,6 +3,7 @@
 mod log;
 mod pool;
 mod tls;
+mod webhook;
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ pub fn settings(config: &Config) -> Vec<Fault> {
     }
     let path = top.key("access_log");
     log::check(&config.access_log, &config.partitions, &path, &mut faults);
+    webhook::check(&config.webhooks, &top.key("webhooks"), &mut faults);
     faults
 }
 

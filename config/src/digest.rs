@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use crate::model::{
-    AccessLog, Admin, Config, Listener, Match, Partitions, Pool, Resolver, Route, Server,
+    AccessLog, Admin, Config, Listener, Match, Partitions, Pool, Resolver, Route, Server, Webhook,
 };
 
 /// A file without what does not change its meaning: a third of what reading 1,000 routes costs went into a copy of them
@@ -25,12 +25,14 @@ struct Meaning<'a> {
     partitions: &'a Partitions,
     routes: Vec<RouteMeaning<'a>>,
     access_log: &'a [AccessLog],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    webhooks: Vec<Webhook>,
 }
 
 /// First 12 hex digits of SHA-256 of the file's meaning.
 ///
 /// Comments, formatting, order of tables, defaults written out and how the text is spread over files do not change it;
-/// the order of routes and of weights does, because it means something. The secret has no part in it:
+/// the order of routes and of weights does, because it means something. Secrets have no part in it:
 /// a digest is shown to everybody.
 pub fn digest(config: &Config) -> String {
     let meaning = serde_json::to_vec(&Meaning::of(config)).unwrap_or_default();
@@ -64,6 +66,7 @@ impl<'a> Meaning<'a> {
             partitions,
             routes,
             access_log,
+            webhooks,
         } = config;
         Self {
             version: *version,
@@ -79,7 +82,15 @@ impl<'a> Meaning<'a> {
             partitions,
             routes: routes.iter().map(RouteMeaning).collect(),
             access_log,
+            webhooks: webhooks.iter().map(without_secret).collect(),
         }
+    }
+}
+
+fn without_secret(webhook: &Webhook) -> Webhook {
+    Webhook {
+        secret: None,
+        ..webhook.clone()
     }
 }
 

@@ -15,6 +15,7 @@ mod server;
 mod shadow;
 mod shape;
 mod tls;
+mod webhook;
 
 use std::collections::BTreeMap;
 
@@ -38,6 +39,7 @@ pub use server::{
 };
 pub use shadow::Shadow;
 pub use tls::{CertificateSource, ClientAuth, ListenerTls, TlsVersion};
+pub use webhook::{Webhook, WebhookEvent};
 
 /// The whole file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -74,6 +76,9 @@ pub struct Config {
     /// Access logs, any number.
     #[serde(default)]
     pub access_log: Vec<AccessLog>,
+    /// Services that are told what happens, any number up to 16.
+    #[serde(default)]
+    pub webhooks: Vec<Webhook>,
 }
 
 /// An address that accepts traffic.

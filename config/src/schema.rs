@@ -325,6 +325,7 @@ mod tests {
                 "[routes.respond]",
                 "[[access_log]]",
                 "[access_log.rotate]",
+                "[[webhooks]]",
             ]
         );
     }

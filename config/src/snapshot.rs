@@ -72,6 +72,8 @@ pub struct Structure {
     pub routes: Vec<Route>,
     /// Access logs in file order.
     pub access_logs: Vec<model::AccessLog>,
+    /// Who is told what happens.
+    pub webhooks: Vec<model::Webhook>,
     /// Names of cohorts, by `CohortId`.
     pub cohorts: Vec<Arc<str>>,
     pub(crate) partitions: Partitions,

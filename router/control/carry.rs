@@ -143,7 +143,7 @@ impl Task {
         self.announce(Notice::change(entry, durable));
         for (route, edit) in &entry.delta.routes {
             if let Some(ramp) = stepped(edit) {
-                self.announce(Notice::ramp_step(route, ramp));
+                self.announce(Notice::ramp_step(route, ramp, entry));
             }
         }
     }

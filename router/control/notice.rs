@@ -1,6 +1,6 @@
 //! News for whoever listens: changes, refused files, states of targets, trips of guards, steps of ramps.
 
-use config::live::LiveRamp;
+use config::live::{LiveRamp, LiveRoute};
 use serde_json::{Value, json};
 
 use super::{FindingView, TargetView};
@@ -65,7 +65,9 @@ impl Notice {
     }
 
     /// A ramp took a step, by itself or because somebody said so.
-    pub(super) fn ramp_step(route: &str, ramp: &LiveRamp) -> Self {
+    pub(super) fn ramp_step(route: &str, ramp: &LiveRamp, entry: &Entry) -> Self {
+        let edit = entry.delta.routes.get(route);
+        let weights = |live: Option<&LiveRoute>| live.map(|live| live.weights.clone());
         let share = ramp.current().map(|step| f64::from(step.share) / 100.0);
         Self {
             event: "ramp_step",
@@ -77,6 +79,11 @@ impl Notice {
                 "step": ramp.step + 1,
                 "of": ramp.plan.len(),
                 "percent": share,
+                "actor": entry.actor,
+                "reason": entry.reason,
+                "revision": entry.revision,
+                "before": edit.and_then(|edit| weights(edit.before.as_ref())),
+                "after": edit.and_then(|edit| weights(edit.after.as_ref())),
             }),
         }
     }

@@ -53,6 +53,7 @@ impl Structure {
             index: index(&routes),
             routes,
             access_logs: config.access_log.clone(),
+            webhooks: config.webhooks.clone(),
             cohorts,
             partitions,
         })
