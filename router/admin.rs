@@ -13,6 +13,7 @@ mod page;
 mod problem;
 mod ramp;
 mod serve;
+mod shadow;
 mod socket;
 mod targets;
 mod views;
@@ -98,6 +99,8 @@ fn api() -> Router<Arc<Admin>> {
         .route("/routes/{name}/guard", get(views::guard))
         .route("/routes/{name}/cookies", get(views::cookies))
         .route("/cookies", get(views::all_cookies))
+        .route("/routes/{name}/shadow", get(shadow::one))
+        .route("/shadows", get(shadow::all))
         .route("/routes/{name}/ramp", get(ramp::look).post(ramp::change))
         .route("/routes/{name}/forecast", get(ramp::foretell))
         .route("/routes/{name}/weights", put(changes::weights))

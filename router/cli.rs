@@ -11,6 +11,7 @@ mod execute;
 mod metrics;
 mod offline;
 mod plan;
+mod rerun;
 mod session;
 mod show;
 mod table;
@@ -25,16 +26,18 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::plan::{Again, Report};
+use crate::rerun::Summary as RerunSummary;
 
 pub use again::Lookup;
 pub use arguments::{
     Arguments, AuditVerb, Change, Cookies, Deregister, Drain, Explain, FailOn, Field, FlagVerb,
     GuardVerb, HistoryVerb, NotAnArgument, Plan, PoolWeight, Ramp, RampVerb, Register, Remote,
-    Reshuffle, Restore, Session, TargetsVerb, Verb, Weights,
+    Rerun, Reshuffle, Restore, Session, Shadow, ShadowVerb, TargetsVerb, Unwanted, Verb, Weights,
 };
 pub use execute::{Surroundings, execute};
 pub use metrics::Form;
 pub use plan::Unplanned;
+pub use rerun::NotRerun;
 
 /// How a command ended, as the process's exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +117,8 @@ pub struct Program {
     pub plan: Foretell,
     /// Finds a line of a log by its request id, and decides on its request once more.
     pub look_up: fn(&Lookup<'_>) -> Result<Again, Unplanned>,
+    /// Sends recorded requests to a pool.
+    pub rerun: fn(&Rerun) -> Result<RerunSummary, NotRerun>,
     /// Checks the chain of a journal, which is a file or in a folder.
     pub verify: fn(&Path) -> Result<Verified, Vec<String>>,
     /// The ramp of a route of a file, as the admin API tells it; `None` when there is none.

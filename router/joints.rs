@@ -2,6 +2,7 @@
 
 mod foretell;
 mod look_up;
+mod rerun;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub(crate) const PROGRAM: Program = Program {
     state_dir,
     plan: foretell::plan,
     look_up: look_up::look_up,
+    rerun: rerun::rerun,
     verify,
     replay,
     ramp,

@@ -25,6 +25,9 @@ pub mod stamp;
 pub mod witness;
 
 pub mod caller;
+pub mod capture;
+pub mod diff;
+pub mod rerun;
 pub mod shadow;
 
 pub mod access_log;

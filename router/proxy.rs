@@ -13,6 +13,7 @@ mod tunnel;
 mod upstream;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -147,6 +148,17 @@ impl ProxyHttp for Proxy {
         exchange: &mut Box<Exchange>,
     ) -> Result<()> {
         exchange.take_response(session, response)
+    }
+
+    fn upstream_response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        exchange: &mut Box<Exchange>,
+    ) -> Result<Option<Duration>> {
+        exchange.mirror_answer_body(body.as_ref(), end_of_stream);
+        Ok(None)
     }
 
     async fn response_filter(

@@ -4,13 +4,15 @@
 //! connections of its own, in bounds of its own: what is too much is dropped and counted. The targets of a shadow pool
 //! are asked without being charged: no lease, no seat, no ejection.
 
+mod comparison;
 mod copy;
 mod fate;
+mod kept;
 mod mirror;
 mod registry;
 mod worker;
 
-pub use copy::Copy;
+pub use copy::{Asked, Copy};
 pub use fate::Fate;
 pub use mirror::{Mirror, Seen};
 pub use registry::{Board, Shadows};

@@ -49,6 +49,11 @@ pub fn load(path: &Path) -> Result<Loaded, Vec<Problem>> {
     Err(problems)
 }
 
+/// `path`, as it is meant in the file at `file`.
+pub fn beside(file: &Path, path: &Path) -> PathBuf {
+    folder(file).join(path)
+}
+
 /// Makes the relative paths of a configuration paths from the folder of its file.
 pub fn anchor(config: &mut Config, file: &Path) {
     let folder = folder(file);

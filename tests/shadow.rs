@@ -1,7 +1,7 @@
 //! Shadow pools: what is copied when, to whom, and how one is switched off.
 
 use crate::support::http2::Target;
-use crate::support::{File, Kanaria, Stub, get, request, until};
+use crate::support::{After, File, Kanaria, Stub, get, request, until};
 
 const TABLE: &str = "[routes.shadow]\npool = \"ecs\"\npercent = 100\n";
 
@@ -205,4 +205,194 @@ fn a_wrong_table_is_refused_with_its_place_and_the_one_in_force_stays() {
     }
     kanaria.client().call(get("/", ""));
     met(&kanaria, "answered", 1);
+}
+
+#[test]
+fn without_noise_control_what_is_not_ignored_is_found_and_a_changed_table_begins_anew() {
+    let (ec2, ecs) = pair();
+    let file = File::single(&ec2).pool("ecs", &[ecs.address]);
+    let kanaria = Kanaria::start(&file.clone().route(TABLE));
+    let mut client = kanaria.client();
+    for n in 1..=60 {
+        client.call(get(&format!("/users/{n}"), ""));
+    }
+    met(&kanaria, "answered", 60);
+    let view = kanaria.admin.get("/api/v1/routes/web/shadow");
+    assert_eq!(
+        (&view["compare"], &view["pool"]),
+        (&"plain".into(), &"ecs".into())
+    );
+    let findings = view["report"]["findings"].as_array().unwrap();
+    let named: Vec<_> = findings
+        .iter()
+        .map(|it| {
+            (
+                it["endpoint"].as_str().unwrap(),
+                it["field"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        named,
+        [("GET /users/:n", "body"), ("GET /users/:n", "header:stub")]
+    );
+    assert!(
+        !view.to_string().contains("ec2"),
+        "no value is told: {view}"
+    );
+    assert_eq!(ec2.count(), 60);
+    let outcome = kanaria.run(&["shadow", "web", "--fail-on", "diff"]);
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stdout);
+    assert!(
+        outcome.stdout.contains("GET /users/:n  body"),
+        "{}",
+        outcome.stdout
+    );
+    let ignored = format!("{TABLE}ignore = [\"body\", \"header:Stub\"]\n");
+    kanaria.rewrite(&file.clone().route(&ignored).text());
+    assert_eq!(kanaria.run(&["reload"]).code, Some(0));
+    client.call(get("/users/1", ""));
+    met(&kanaria, "answered", 61);
+    let view = kanaria.run_json(&["shadow", "web"]);
+    assert_eq!(view["report"]["pairs"], 1);
+    assert_eq!(view["report"]["findings"].as_array().unwrap().len(), 0);
+    assert_eq!(kanaria.run(&["shadow", "--fail-on", "diff"]).code, Some(0));
+    kanaria.rewrite(&file.text());
+    assert_eq!(kanaria.run(&["reload"]).code, Some(0));
+    let outcome = kanaria.run(&["shadow", "web"]);
+    assert_eq!(outcome.code, Some(1));
+    assert!(
+        outcome.stderr.contains("`[routes.shadow]`"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
+fn answers_that_cannot_be_compared_are_counted_and_long_ones_reach_the_client_whole() {
+    let ec2 = Stub::with("ec2", |exchange| match exchange.path() {
+        "/long" => exchange.answer("200 OK", "", &vec![b'x'; 400_000]),
+        "/known" => exchange.answer("304 Not Modified", "", b""),
+        _ => exchange.plain(),
+    });
+    let ecs = Stub::with("ecs", |exchange| match exchange.path() {
+        "/broken" => Ok(After::Reset),
+        "/long" => exchange.answer("200 OK", "", &vec![b'y'; 400_000]),
+        _ => exchange.plain(),
+    });
+    let table = format!("{TABLE}ignore = [\"header:stub\"]\n");
+    let kanaria = Kanaria::start(&File::single(&ec2).pool("ecs", &[ecs.address]).route(&table));
+    let mut client = kanaria.client();
+    assert_eq!(client.call(get("/long", "")).body.len(), 400_000);
+    client.call(get("/broken", ""));
+    client.call(get("/known", ""));
+    met(&kanaria, "answered", 2);
+    met(&kanaria, "failed", 1);
+    let view = kanaria.admin.get("/api/v1/routes/web/shadow");
+    assert_eq!(view["report"]["pairs"], 1, "{view}");
+    assert_eq!(
+        view["report"]["skipped"],
+        serde_json::json!({"not_modified": 1, "shadow": 1})
+    );
+    assert_eq!(
+        view["report"]["suspects"].as_array().unwrap().len(),
+        0,
+        "{view}"
+    );
+    assert_eq!((&view["in_flight"], &view["bytes"]), (&0.into(), &0.into()));
+}
+
+#[test]
+fn copies_are_recorded_without_secrets_and_sent_once_more() {
+    let (ec2, ecs) = pair();
+    let keys = "methods = [\"GET\", \"POST\"]\nunsafe_methods = true\ndrop_headers = []\nrecord = \"captured.jsonl\"\nredact = [\"query:token\", \"header:X-Api-Key\"]\n";
+    let file = File::single(&ec2)
+        .pool("ecs", &[ecs.address])
+        .pool("next", &[ecs.address]);
+    let kanaria = Kanaria::start(&file.clone().route(&format!("{TABLE}{keys}")));
+    let mut client = kanaria.client();
+    let secrets =
+        "Cookie: a=s3cret\r\nAuthorization: Bearer s3cret\r\nX-Api-Key: s3cret\r\nX-Own: 1\r\n";
+    for n in 0..20 {
+        client.call(get(&format!("/p/{n}?token=s3cret&a=1"), secrets));
+    }
+    client.call(request("POST", "/form", secrets, "b=2"));
+    met(&kanaria, "answered", 21);
+    let recorded = std::fs::read_to_string(kanaria.path("captured.jsonl")).unwrap();
+    assert_eq!(recorded.lines().count(), 21);
+    assert!(!recorded.contains("s3cret"), "{recorded}");
+    let view = kanaria.admin.get("/api/v1/routes/web/shadow");
+    assert_eq!(
+        view["recorded"],
+        serde_json::json!({"requests": 21, "ended": null})
+    );
+    let before = ecs.count();
+    let asked = [
+        "shadow",
+        "run",
+        "captured.jsonl",
+        "--against",
+        "next",
+        "--rate",
+        "200",
+    ];
+    let outcome = kanaria.run(&asked);
+    println!("{}", outcome.stdout);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert!(
+        outcome.stdout.starts_with("21 requests to pool next"),
+        "{}",
+        outcome.stdout
+    );
+    assert!(outcome.took.as_millis() >= 100, "{:?}", outcome.took);
+    let again = &ecs.seen()[before..];
+    assert_eq!(again.len(), 21);
+    let form = again
+        .iter()
+        .find(|seen| seen.head.line.starts_with("POST"))
+        .unwrap();
+    assert_eq!(
+        (&*form.body, form.head.get("x-own")),
+        (&b"b=2"[..], Some("1"))
+    );
+    assert_eq!(form.head.get("kanaria-pool"), Some("next"));
+    assert!(
+        again
+            .iter()
+            .all(|seen| seen.head.get("x-kanaria-shadow") == Some("1"))
+    );
+    for (wrong, expect) in [
+        (["none.jsonl", "next"], "none.jsonl"),
+        (["captured.jsonl", "nxt"], "no pool is called `nxt`"),
+        (["kanaria.toml", "next"], "line 1"),
+    ] {
+        let outcome = kanaria.run(&["shadow", "run", wrong[0], "--against", wrong[1]]);
+        assert_eq!(outcome.code, Some(1), "{}", outcome.stdout);
+        assert!(outcome.stderr.contains(expect), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn a_record_that_cannot_be_written_is_told_and_changes_nothing_else() {
+    let (ec2, ecs) = pair();
+    let file = File::single(&ec2).pool("ecs", &[ecs.address]);
+    let kanaria = Kanaria::start(&file.clone().route(TABLE));
+    let table = format!("{TABLE}record = \"no/such/folder/captured.jsonl\"\n");
+    kanaria.rewrite(&file.clone().route(&table).text());
+    let outcome = kanaria.run(&["reload"]);
+    let told = outcome.stdout + &outcome.stderr;
+    assert!(
+        told.contains("no request is recorded") && told.contains("no/such/folder"),
+        "{told}"
+    );
+    assert_eq!(kanaria.client().call(get("/", "")).status, 200);
+    met(&kanaria, "answered", 1);
+    let table = format!("{TABLE}record = \"captured.jsonl\"\nrecord_size = \"100B\"\n");
+    kanaria.rewrite(&file.route(&table).text());
+    assert_eq!(kanaria.run(&["reload"]).code, Some(0));
+    assert_eq!(kanaria.client().call(get("/", "")).status, 200);
+    met(&kanaria, "answered", 2);
+    let view = kanaria.admin.get("/api/v1/routes/web/shadow");
+    assert_eq!(view["recorded"]["requests"], 0);
+    assert!(view["recorded"]["ended"].is_string(), "{view}");
 }

@@ -37,7 +37,7 @@ pub use server::{
     Admin, AdminTls, DesyncMode, Forwarded, ForwardedMode, HostHeader, InvalidHeaders, Limits,
     Role, Server, Timeouts, Token,
 };
-pub use shadow::Shadow;
+pub use shadow::{Compare, Shadow};
 pub use tls::{CertificateSource, ClientAuth, ListenerTls, TlsVersion};
 pub use webhook::{Webhook, WebhookEvent};
 

@@ -1,14 +1,18 @@
 //! Which requests of a route are copied for its shadow pool, and what changes in the copies.
 
+mod redaction;
+
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
 use crate::fields::Fields;
 use crate::ids::PoolId;
-use crate::model;
+use crate::model::{self, Compare};
 use crate::path::Path;
-use crate::pattern::Pattern;
+use crate::pattern::{Pattern, Wildcard};
 use crate::split::BUCKETS;
+
+pub use redaction::Redaction;
 
 /// The field that tells a target that it answers nobody. A client's own copy is removed from every request.
 pub const MARK: HeaderName = HeaderName::from_static("x-kanaria-shadow");
@@ -44,6 +48,9 @@ pub struct Shadow {
     pub(crate) drops: Box<[HeaderName]>,
     pub(crate) headers: Fields,
     pub(crate) host: Option<HeaderValue>,
+    pub(crate) ignored: Box<[Wildcard]>,
+    /// What is left out of copies that are written down.
+    pub redaction: Redaction,
 }
 
 impl Shadow {
@@ -71,14 +78,40 @@ impl Shadow {
         (turn as u64 + 1) * share / all > turn as u64 * share / all
     }
 
+    /// Whether answers are compared.
+    pub fn compares(&self) -> bool {
+        self.settings.compare != Compare::Plain(false)
+    }
+
+    /// Whether the serving pool is asked once more.
+    pub fn noise(&self) -> bool {
+        self.settings.compare == Compare::Noise { noise: true }
+    }
+
+    /// Whether it is asked a request of `method` once more: not what may change something.
+    pub fn has_control(&self, method: &str) -> bool {
+        self.noise() && SAFE.contains(&method)
+    }
+
+    /// Whether answers may differ in `facet`.
+    pub fn ignores(&self, facet: &str) -> bool {
+        let mut ignored = self.ignored.iter();
+        ignored.any(|ignored| ignored.matches(facet.as_bytes()))
+    }
+
     /// Makes the fields of a copy out of those that the serving target got.
     pub fn edit(&self, headers: &mut HeaderMap) {
-        for name in HOP.iter().chain(&self.drops) {
-            headers.remove(name);
-        }
+        self.edit_for_control(headers);
         self.headers.apply(headers);
         if let Some(host) = &self.host {
             headers.insert(header::HOST, host.clone());
+        }
+    }
+
+    /// As `edit`, for the serving pool, which is asked once more: without what is meant for the shadow pool alone.
+    pub fn edit_for_control(&self, headers: &mut HeaderMap) {
+        for name in HOP.iter().chain(&self.drops) {
+            headers.remove(name);
         }
         headers.insert(MARK, HeaderValue::from_static("1"));
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::OpenApi;
 
 use super::guard::Caller;
-use super::{Problem, changes, events, explain, flags, page, ramp, targets, views};
+use super::{Problem, changes, events, explain, flags, page, ramp, shadow, targets, views};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -26,6 +26,8 @@ use super::{Problem, changes, events, explain, flags, page, ramp, targets, views
         views::guard,
         views::cookies,
         views::all_cookies,
+        shadow::one,
+        shadow::all,
         ramp::look,
         ramp::foretell,
         ramp::change,

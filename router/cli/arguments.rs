@@ -3,6 +3,7 @@
 mod audit;
 mod cookies;
 mod ramp;
+mod shadow;
 mod targets;
 mod values;
 
@@ -19,6 +20,7 @@ use crate::demo;
 pub use audit::{AuditVerb, Session};
 pub use cookies::{Cookies, FailOn};
 pub use ramp::{Ramp, RampVerb};
+pub use shadow::{Rerun, Shadow, ShadowVerb, Unwanted};
 pub use targets::{Deregister, Register, TargetsVerb};
 pub use values::{Field, NotAnArgument, PoolWeight};
 use values::{cookie, part};
@@ -154,6 +156,8 @@ pub enum Verb {
         #[command(subcommand)]
         verb: GuardVerb,
     },
+    /// What became of the copies for shadow pools, and where the answers differ.
+    Shadow(Shadow),
     /// Make values for signed flags.
     Flag {
         /// What to do.

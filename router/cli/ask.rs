@@ -23,6 +23,8 @@ pub(super) struct Question {
     pub(super) about: Option<String>,
     /// A part of the status that people want to see beside the answer.
     pub(super) beside: Option<&'static str>,
+    /// Which answers fail the command although they are one.
+    pub(super) fails: Option<fn(&Value) -> bool>,
 }
 
 /// How an answer reads.
@@ -47,6 +49,7 @@ pub(super) enum Show {
     Resumed,
     Rollback,
     Route,
+    Shadows,
     Status,
     Targets,
     Weights,
@@ -204,6 +207,7 @@ fn code_of(question: &Question, reply: &Reply) -> Code {
         Ok(answer) if question.show == Show::CookiesAtPeace && show::conflicts(answer) > 0 => {
             return Code::Failed;
         }
+        Ok(answer) if question.fails.is_some_and(|fails| fails(answer)) => return Code::Failed,
         Ok(_) => return Code::Done,
         Err(Failure::Unreachable { .. } | Failure::NoAnswer { .. }) => return Code::Unreachable,
         Err(Failure::Refused(problem)) => problem,

@@ -13,10 +13,10 @@ use serde_json::{Map, Value, json};
 
 use super::arguments::{
     Arguments, AuditVerb, Change, Cookies, Drain, Explain, FailOn, FlagVerb, GuardVerb,
-    HistoryVerb, Remote, Reshuffle, Restore, Verb, Weights,
+    HistoryVerb, Remote, Reshuffle, Restore, Shadow, ShadowVerb, Unwanted, Verb, Weights,
 };
 use super::ask::{Question, Show, ask};
-use super::{Code, Outcome, Program, again, metrics, offline, plan, session, show, watch};
+use super::{Code, Outcome, Program, again, metrics, offline, plan, rerun, session, show, watch};
 use crate::client::{Call, segment};
 use crate::demo;
 
@@ -82,6 +82,11 @@ pub fn execute(arguments: Arguments, program: &Program, surroundings: &Surroundi
         Verb::Reload { change } => reload(change),
         Verb::Flag { verb } => mint(verb),
         Verb::Targets { verb } => targets::question(verb),
+        Verb::Shadow(Shadow {
+            verb: Some(ShadowVerb::Run(rerun)),
+            ..
+        }) => return rerun::rerun(program, &rerun, remote.json),
+        Verb::Shadow(asked) => shadow(&asked),
     };
     ask(question, &remote, surroundings)
 }
@@ -153,6 +158,19 @@ fn status(route: Option<&str>) -> Question {
     }
 }
 
+fn shadow(asked: &Shadow) -> Question {
+    let call = match &asked.route {
+        Some(route) => Call::get(format!("/api/v1/routes/{}/shadow", segment(route))),
+        None => Call::get("/api/v1/shadows"),
+    };
+    Question {
+        fails: asked
+            .fail_on
+            .map(|Unwanted::Diff| show::shadow::differs as fn(&Value) -> bool),
+        ..look(call, Show::Shadows)
+    }
+}
+
 fn history(limit: u32) -> Question {
     let call = Call::get(format!("/api/v1/history?limit={limit}"));
     look(call, Show::History)
@@ -177,6 +195,7 @@ pub(super) fn look(call: Call, show: Show) -> Question {
         changing: false,
         about: None,
         beside: None,
+        fails: None,
     }
 }
 
@@ -303,6 +322,7 @@ fn changing(
         changing: true,
         about: None,
         beside: None,
+        fails: None,
     }
 }
 

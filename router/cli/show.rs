@@ -6,6 +6,7 @@ mod explanation;
 mod forecast;
 mod history;
 pub(super) mod ramp;
+pub(super) mod shadow;
 mod status;
 mod targets;
 
@@ -37,6 +38,7 @@ pub(super) fn answer(
         Show::History => history::history(answer, surroundings),
         Show::Metrics => answer.as_str().unwrap_or_default().to_owned(),
         Show::Route => status::route(answer, surroundings),
+        Show::Shadows => shadow::shadows(answer, surroundings),
         Show::Status => status::status(answer, surroundings),
         Show::Reloaded => change::reloaded(answer, surroundings),
         Show::Reshuffled => change::reshuffled(answer, about, surroundings),

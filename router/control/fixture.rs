@@ -19,6 +19,7 @@ use super::{
     Control, CookiesView, DiscoveryView, GuardView, Health, House, Invalid, Observation, Pace, Run,
     Setup, Share, TargetView,
 };
+use crate::diff::ShadowView;
 use crate::publish::Publisher;
 use crate::{control, state};
 
@@ -271,6 +272,10 @@ impl House for Fake {
 
     fn cookies(&self, _route: &str) -> Option<CookiesView> {
         None
+    }
+
+    fn shadows(&self) -> Vec<ShadowView> {
+        Vec::new()
     }
 
     fn pace(&self, _route: &str) -> Option<Pace> {

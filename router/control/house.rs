@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{CookiesView, GuardView, Pace};
+use crate::diff::ShadowView;
 
 /// The rest of the program. Its functions may block for as long as reading a file takes, and `load` for as long as the
 /// first answers about new pools may take.
@@ -43,6 +44,8 @@ pub trait House: Send + Sync + 'static {
     fn guard(&self, route: &str) -> Option<GuardView>;
     /// What is known of the cookies of a route; `None` when it has no two pools.
     fn cookies(&self, route: &str) -> Option<CookiesView>;
+    /// What became of the copies of every route with a shadow, and what they showed.
+    fn shadows(&self) -> Vec<ShadowView>;
     /// How the ramp of a route that runs gets on.
     fn pace(&self, route: &str) -> Option<Pace>;
     /// All metrics as Prometheus text.

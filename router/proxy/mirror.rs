@@ -1,14 +1,15 @@
 //! The copy of a request for its route's shadow pool: made of its head, of its body, and given away at its end.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use pingora_http::RequestHeader;
+use pingora_http::{RequestHeader, ResponseHeader};
 
 use super::exchange::Exchange;
 use crate::forward::Journey;
 use crate::record::Text;
-use crate::shadow::Seen;
+use crate::shadow::{Asked, Seen};
 
 impl Exchange {
     /// Copies `head`, which is the target's, if the route has a shadow that wants it.
@@ -46,11 +47,32 @@ impl Exchange {
         }
     }
 
+    /// The head of the target's answer, before anything of ours is in it.
+    pub(super) fn mirror_answer(&mut self, head: &ResponseHeader) {
+        if let Some(copy) = &mut self.copy {
+            let time = self.upstream.and_then(|upstream| upstream.ttfb);
+            copy.answer(head.status, &head.headers, time.unwrap_or_default());
+        }
+    }
+
+    /// A part of that answer's body, on its way to the client.
+    pub(super) fn mirror_answer_body(&mut self, part: Option<&Bytes>, last: bool) {
+        if let Some(copy) = &mut self.copy {
+            copy.answer_body(part, last);
+        }
+    }
+
     /// The request is over, and its copy goes its own way.
     pub(super) fn give_copy_away(&mut self) {
         let Some(copy) = self.copy.take() else { return };
+        let Some(serving) = self.journey.as_ref().map(Journey::serving) else {
+            return;
+        };
+        let [shadow, serving] = [copy.pool(), serving].map(|id| Asked {
+            id,
+            pool: Arc::clone(&self.hold.pools()[usize::from(id.0)]),
+        });
         let structure = &self.hold.snapshot().structure;
-        let pool = &self.hold.pools()[usize::from(copy.pool().0)];
-        copy.offer(structure, pool, Instant::now());
+        copy.offer(structure, shadow, serving, Instant::now());
     }
 }

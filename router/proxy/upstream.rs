@@ -148,6 +148,7 @@ impl Exchange {
             return Err(fallback::error());
         }
         remove_nominated(response);
+        self.mirror_answer(response);
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use config::action::Action;
 use config::bucket::Secret;
 use config::explain;
 use config::facts::Facts;
@@ -12,7 +13,7 @@ use config::live::{Live, TargetEdits};
 use config::load::{self, Text};
 use config::model::{Admin, Config, Listener};
 use config::problem::{Fault, Problem};
-use config::snapshot::{Snapshot, Structure, Target};
+use config::snapshot::{Route, Snapshot, Structure, Target};
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::broadcast;
@@ -24,6 +25,7 @@ use crate::control::{
 };
 use crate::cookies;
 use crate::crumbs::Registry;
+use crate::diff::ShadowView;
 use crate::discovery::{Discovery, Report};
 use crate::evict::Evictions;
 use crate::guard::Guards;
@@ -112,6 +114,21 @@ impl Loaded {
         structure.server = config.server;
         structure.admin = config.admin;
         structure.access_logs = config.access_log;
+        for route in &mut structure.routes {
+            anchor_record(route, path);
+        }
+    }
+}
+
+/// The one file that a route writes to.
+fn anchor_record(route: &mut Route, path: &Path) {
+    let Action::Forward(forward) = &mut route.action else {
+        return;
+    };
+    // Nobody else has the shadow of a file that was just read.
+    let shadow = forward.shadow.as_mut().and_then(Arc::get_mut);
+    if let Some(record) = shadow.and_then(|shadow| shadow.settings.record.as_mut()) {
+        *record = source::beside(path, record);
     }
 }
 
@@ -166,11 +183,7 @@ impl House for Home {
         let shadows = self.shadows.align(structure);
         self.crumbs.align(structure);
         let mut notes = self.discovery.align(structure);
-        notes.extend(
-            shadows
-                .err()
-                .map(|error| format!("no request is copied: {error}")),
-        );
+        notes.extend(shadows);
         notes.extend(self.shared.tls.align(&structure.listeners));
         if let Err(error) = self.shared.recorder.reconfigure(structure) {
             notes.push(format!("access logs stay as they were: {error}"));
@@ -226,6 +239,10 @@ impl House for Home {
 
     fn cookies(&self, route: &str) -> Option<CookiesView> {
         cookies::view(&self.crumbs, route)
+    }
+
+    fn shadows(&self) -> Vec<ShadowView> {
+        self.shadows.views()
     }
 
     fn pace(&self, route: &str) -> Option<Pace> {

@@ -64,8 +64,8 @@ impl Parts {
         metrics.watch(Arc::clone(&pools));
         metrics.published(&snapshot);
         let shadows = Arc::new(Shadows::new(Arc::clone(&metrics)));
-        if let Err(error) = shadows.align(structure) {
-            tracing::error!("no request is copied: {error}");
+        for note in shadows.align(structure) {
+            tracing::error!("{note}");
         }
         let evictions = Arc::new(Evictions::new(Arc::clone(&pools)));
         evictions.published(&snapshot);

@@ -1,19 +1,23 @@
 //! One route's shadow while it runs: which requests it copies, and the bounds of all of its copies together.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use config::ids::PoolId;
 use config::shadow::Shadow;
 use http::{HeaderMap, Method, Uri};
+use jiff::Timestamp;
 use prometheus::IntCounter;
 use tokio::sync::mpsc::Sender;
 
 use super::copy::Copy;
 use super::fate::Fate;
 use super::worker::Job;
+use crate::caller::Call;
 use crate::cap::Bucket;
+use crate::capture::Capture;
+use crate::diff::{Ledger, RecordedView};
 
 /// A route's shadow, as one file has it.
 pub struct Mirror {
@@ -22,6 +26,8 @@ pub struct Mirror {
     /// By `Fate`.
     pub(super) counters: Box<[IntCounter]>,
     pub(super) jobs: Sender<Job>,
+    pub(super) compared: Arc<Compared>,
+    capture: Option<Arc<Mutex<Capture>>>,
     on: AtomicBool,
 }
 
@@ -35,6 +41,12 @@ pub(super) struct Used {
     turn: AtomicU32,
     /// Copies sent so far, for going round the targets.
     round: AtomicU32,
+}
+
+/// What was compared, and since when.
+pub(super) struct Compared {
+    pub(super) since: Timestamp,
+    ledger: Mutex<Ledger>,
 }
 
 /// A request as its client sent it, and who was to serve it.
@@ -59,14 +71,52 @@ impl Mirror {
         used: Arc<Used>,
         counters: Box<[IntCounter]>,
         jobs: Sender<Job>,
+        compared: Arc<Compared>,
+        capture: Option<Arc<Mutex<Capture>>>,
     ) -> Self {
         Self {
             shadow,
             used,
             counters,
             jobs,
+            compared,
+            capture,
             on: AtomicBool::new(true),
         }
+    }
+
+    /// What was compared so far.
+    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        let ledger = self.compared.ledger.lock();
+        ledger.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes down what goes out, if that was asked for.
+    pub(super) fn record(&self, request: &Call) {
+        if let Some(capture) = &self.capture {
+            let mut capture = capture.lock().unwrap_or_else(PoisonError::into_inner);
+            capture.write(
+                request,
+                Timestamp::now().to_string(),
+                &self.shadow.redaction,
+            );
+        }
+    }
+
+    /// How many copies were written down, and why no more are.
+    pub(super) fn recorded(&self) -> Option<RecordedView> {
+        let capture = self.capture.as_ref()?;
+        let capture = capture.lock().unwrap_or_else(PoisonError::into_inner);
+        let (requests, ended) = capture.standing();
+        Some(RecordedView {
+            requests,
+            ended: ended.map(str::to_owned),
+        })
+    }
+
+    /// Where copies are written down.
+    pub(super) fn capture(&self) -> Option<&Arc<Mutex<Capture>>> {
+        self.capture.as_ref()
     }
 
     /// The pool that gets the copies.
@@ -160,6 +210,15 @@ impl Mirror {
     /// The next turn among the targets.
     pub(super) fn next_round(&self) -> u32 {
         self.used.round.fetch_add(1, Relaxed)
+    }
+}
+
+impl Compared {
+    pub(super) fn new(since: Timestamp) -> Self {
+        Self {
+            since,
+            ledger: Mutex::default(),
+        }
     }
 }
 

@@ -7,12 +7,16 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use config::ids::RouteId;
+use config::shadow::Shadow;
 use config::snapshot::{Route, Structure};
+use jiff::Timestamp;
 use tokio::sync::mpsc::Sender;
 
 use super::fate::Fate;
-use super::mirror::{Mirror, Used};
+use super::mirror::{Compared, Mirror, Used};
 use super::worker::{self, Job};
+use crate::capture::Capture;
+use crate::diff::ShadowView;
 use crate::metrics::Metrics;
 
 /// All shadows of the process. Only control aligns them; requests use the board of their snapshot.
@@ -47,21 +51,16 @@ impl Shadows {
         }
     }
 
-    /// Takes the shadows of `structure` into use. From here on no copy is sent that the file does not ask for, also of
-    /// requests that began before it.
-    ///
-    /// # Errors
-    /// When the thread that sends copies cannot be started. There are no shadows then.
-    pub fn align(&self, structure: &Structure) -> io::Result<()> {
+    /// Takes the shadows of `structure` into use; returns what of them does not work. From here on no copy is sent that the
+    /// file does not ask for, also of requests that began before it.
+    pub fn align(&self, structure: &Structure) -> Vec<String> {
+        let mut notes = Vec::new();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let routes = match known.jobs(structure) {
-            Ok(jobs) => self.mirrors(&known, jobs.as_ref(), structure),
-            Err(error) => {
-                known.replace(HashMap::new());
-                self.current.store(Arc::default());
-                return Err(error);
-            }
-        };
+        let jobs = known.jobs(structure).unwrap_or_else(|error| {
+            notes.push(format!("no request is copied: {error}"));
+            None
+        });
+        let routes = self.mirrors(&known, jobs.as_ref(), structure, &mut notes);
         let named = structure.routes.iter().zip(&routes);
         let named =
             named.filter_map(|(route, mirror)| Some((route.name.to_string(), mirror.clone()?)));
@@ -69,12 +68,21 @@ impl Shadows {
         self.current.store(Arc::new(Board {
             routes: routes.into(),
         }));
-        Ok(())
+        notes
     }
 
     /// The shadows as aligned last.
     pub fn current(&self) -> Arc<Board> {
         self.current.load_full()
+    }
+
+    /// What became of the copies of every route that has a shadow, and what they showed; by the names of the routes.
+    pub fn views(&self) -> Vec<ShadowView> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mirrors = known.mirrors.iter();
+        let mut views: Vec<_> = mirrors.map(|(name, mirror)| view(name, mirror)).collect();
+        views.sort_by(|one, other| one.route.cmp(&other.route));
+        views
     }
 
     /// By `RouteId`, up to the last route that has one.
@@ -83,8 +91,9 @@ impl Shadows {
         known: &Known,
         jobs: Option<&Sender<Job>>,
         structure: &Structure,
+        notes: &mut Vec<String>,
     ) -> Vec<Option<Arc<Mirror>>> {
-        let mirror = |route: &Route| self.mirror(known, jobs?, route);
+        let mirror = |route: &Route| self.mirror(known, jobs?, route, notes);
         let mut routes: Vec<_> = structure.routes.iter().map(mirror).collect();
         let n_routes = routes.iter().rposition(Option::is_some);
         routes.truncate(n_routes.map_or(0, |last| last + 1));
@@ -92,19 +101,54 @@ impl Shadows {
     }
 
     /// The shadow of `route`, whose copies have used what they had used.
-    fn mirror(&self, known: &Known, jobs: &Sender<Job>, route: &Route) -> Option<Arc<Mirror>> {
+    fn mirror(
+        &self,
+        known: &Known,
+        jobs: &Sender<Job>,
+        route: &Route,
+        notes: &mut Vec<String>,
+    ) -> Option<Arc<Mirror>> {
         let shadow = route.forward()?.shadow.as_ref()?;
         let before = known.mirrors.get(&*route.name);
         let used = before.map(|before| Arc::clone(&before.used));
         let used = used.unwrap_or_else(|| Arc::new(Used::new(Instant::now())));
+        // Another table asks another question, and what was compared for the last one is no answer to it.
+        let same = before.filter(|before| before.shadow.settings == shadow.settings);
+        let compared = same.map(|same| Arc::clone(&same.compared));
+        let compared = compared.unwrap_or_else(|| Arc::new(Compared::new(Timestamp::now())));
+        let opened = capture(same, shadow).unwrap_or_else(|error| {
+            notes.push(format!(
+                "route `{}`: no request is recorded: {error}",
+                route.name
+            ));
+            None
+        });
         let counters = Fate::ALL.map(|fate| self.metrics.shadow(&route.name, fate.as_str()));
         Some(Arc::new(Mirror::new(
             Arc::clone(shadow),
             used,
             counters.into(),
             jobs.clone(),
+            compared,
+            opened,
         )))
     }
+}
+
+/// The file that copies are written to: that of `same`, which has the same table, goes on.
+fn capture(
+    same: Option<&Arc<Mirror>>,
+    shadow: &Shadow,
+) -> Result<Option<Arc<Mutex<Capture>>>, String> {
+    let Some(path) = &shadow.settings.record else {
+        return Ok(None);
+    };
+    if let Some(capture) = same.and_then(|same| same.capture()) {
+        return Ok(Some(Arc::clone(capture)));
+    }
+    let capture = Capture::open(path, shadow.settings.record_size.0);
+    let capture = capture.map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(Some(Arc::new(Mutex::new(capture))))
 }
 
 impl Known {
@@ -127,6 +171,30 @@ impl Known {
             }
         }
         self.mirrors = mirrors;
+    }
+}
+
+fn view(route: &str, mirror: &Mirror) -> ShadowView {
+    let settings = &mirror.shadow.settings;
+    let (in_flight, bytes) = mirror.used();
+    let counted = Fate::ALL.iter().zip(&mirror.counters);
+    ShadowView {
+        route: route.to_owned(),
+        pool: settings.pool.clone(),
+        percent: settings.percent,
+        compare: match (mirror.shadow.compares(), mirror.shadow.noise()) {
+            (false, _) => "off",
+            (true, false) => "plain",
+            (true, true) => "noise",
+        },
+        since: mirror.compared.since.to_string(),
+        copies: counted
+            .map(|(fate, counter)| (fate.as_str(), counter.get()))
+            .collect(),
+        in_flight,
+        bytes,
+        recorded: mirror.recorded(),
+        report: mirror.shadow.compares().then(|| mirror.ledger().report()),
     }
 }
 

@@ -4,16 +4,18 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use config::ids::PoolId;
+use bytes::Bytes;
 use config::snapshot::Structure;
 use http::HeaderName;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
-use super::copy::Copy;
+use super::comparison;
+use super::copy::{Asked, Copy};
 use super::fate::Fate;
+use super::kept::Kept;
 use super::mirror::Slot;
-use crate::caller::{Call, CallError, Callee, Caller};
-use crate::pool::Pool;
+use crate::caller::{Answer, Call, CallError, Callee, Caller};
+use crate::diff::LONGEST_BODY;
 
 /// Copies of all routes that may wait for the thread; each route has a bound of its own, which is met first.
 const QUEUE: usize = 16_384;
@@ -26,9 +28,17 @@ const POOL: HeaderName = HeaderName::from_static("kanaria-pool");
 pub(super) struct Job {
     pub(super) copy: Box<Copy>,
     pub(super) structure: Arc<Structure>,
-    pub(super) pool: Arc<Pool>,
+    pub(super) shadow: Asked,
+    /// The serving pool, when it is asked once more.
+    pub(super) control: Option<Asked>,
     pub(super) deadline: Instant,
     pub(super) slot: Slot,
+}
+
+/// What a pool said to a copy.
+pub(super) struct Said {
+    pub(super) answer: Answer,
+    pub(super) body: Kept,
 }
 
 /// Starts the thread; it ends when the last of the senders is dropped.
@@ -47,59 +57,93 @@ async fn carry_out(mut jobs: Receiver<Job>) {
     let caller = Arc::new(Caller::default());
     while let Some(job) = jobs.recv().await {
         let caller = Arc::clone(&caller);
-        tokio::spawn(async move {
-            let (mirror, slot) = (Arc::clone(&job.copy.mirror), job.slot);
-            let deadline = job.deadline.into();
-            let sent = deliver(&caller, job.copy, &job.structure, &job.pool);
-            let fate = tokio::time::timeout_at(deadline, sent).await;
-            drop(slot);
-            mirror.count(fate.unwrap_or(Fate::Timeout));
-        });
+        tokio::spawn(async move { deliver(&caller, job).await });
     }
 }
 
-async fn deliver(
-    caller: &Caller,
-    mut copy: Box<Copy>,
-    structure: &Arc<Structure>,
-    pool: &Arc<Pool>,
-) -> Fate {
-    let mirror = Arc::clone(&copy.mirror);
+async fn deliver(caller: &Caller, job: Job) {
+    let mirror = Arc::clone(&job.copy.mirror);
     if !mirror.is_on() {
-        return Fate::DroppedOff;
+        return mirror.count(Fate::DroppedOff);
     }
-    let Some(address) = pool.look_up(mirror.next_round(), Instant::now()) else {
-        return Fate::DroppedNoTarget;
+    if mirror.capture().is_some()
+        && let Ok(call) = call(&job, &job.shadow)
+    {
+        mirror.record(&call);
+    }
+    let control = async {
+        match &job.control {
+            Some(control) => Some(ask(caller, &job, control).await),
+            None => None,
+        }
     };
+    // At the same time: the serving pool is asked by what it has then, as the shadow pool is.
+    let (shadow, control) = tokio::join!(ask(caller, &job, &job.shadow), control);
+    let Job { copy, slot, .. } = job;
+    drop(slot);
+    if mirror.shadow.compares() {
+        comparison::compare(
+            &copy,
+            shadow.as_ref().ok(),
+            control.as_ref().map(|said| said.as_ref().ok()),
+        );
+    }
+    let fate = match &shadow {
+        Ok(said) if said.answer.whole => Fate::Answered,
+        Ok(_) => Fate::Cut,
+        Err(fate) => *fate,
+    };
+    // Counted when nothing of it is left.
+    drop((copy, shadow, control));
+    mirror.count(fate);
+}
+
+async fn ask(caller: &Caller, job: &Job, asked: &Asked) -> Result<Said, Fate> {
+    let mirror = &job.copy.mirror;
+    let address = asked.pool.look_up(mirror.next_round(), Instant::now());
     let callee = Callee {
-        structure,
-        pool: &structure.pools[usize::from(mirror.pool().0)],
-        address,
+        structure: &job.structure,
+        pool: &job.structure.pools[usize::from(asked.id.0)],
+        address: address.ok_or(Fate::DroppedNoTarget)?,
     };
-    let call = call(&mut copy, structure, mirror.pool());
+    let most = if mirror.shadow.compares() {
+        LONGEST_BODY
+    } else {
+        0
+    };
+    let mut body = Kept::new(mirror, most as u64);
     let mut left = LONGEST_ANSWER;
-    let mut take = |part: bytes::Bytes| {
+    let mut take = |part: Bytes| {
+        body.push(&part);
         let fits = part.len() <= left;
         left = left.saturating_sub(part.len());
         fits
     };
-    match caller.call(call, callee, &mut take).await {
-        Ok(answer) if answer.whole => Fate::Answered,
-        Ok(_) => Fate::Cut,
-        Err(CallError::Broken) => Fate::Failed,
-        Err(CallError::Unreachable) => Fate::Unreachable,
+    let call = caller.call(call(job, asked)?, callee, &mut take);
+    let answer = tokio::time::timeout_at(job.deadline.into(), call).await;
+    match answer {
+        Err(_) => Err(Fate::Timeout),
+        Ok(Err(CallError::Broken)) => Err(Fate::Failed),
+        Ok(Err(CallError::Unreachable)) => Err(Fate::Unreachable),
+        Ok(Ok(answer)) => Ok(Said { answer, body }),
     }
 }
 
-/// What the shadow pool is asked: the head as the serving target got it, as the table changes it.
-fn call(copy: &mut Copy, structure: &Structure, pool: PoolId) -> Call {
-    let mut headers = std::mem::take(&mut copy.headers);
-    headers.insert(POOL, structure.pools[usize::from(pool.0)].value.clone());
-    copy.mirror.shadow.edit(&mut headers);
-    Call {
+/// What a pool is asked: the head as the serving target got it, as the table changes it.
+fn call(job: &Job, asked: &Asked) -> Result<Call, Fate> {
+    let copy = &job.copy;
+    let mut headers = copy.headers.clone();
+    let pool = &job.structure.pools[usize::from(asked.id.0)];
+    headers.insert(POOL, pool.value.clone());
+    if asked.id == copy.mirror.pool() {
+        copy.mirror.shadow.edit(&mut headers);
+    } else {
+        copy.mirror.shadow.edit_for_control(&mut headers);
+    }
+    Ok(Call {
         method: copy.method.clone(),
         uri: copy.uri.clone(),
         headers,
-        body: copy.body.clone(),
-    }
+        body: copy.body.parts()?.to_vec(),
+    })
 }

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::time::Instant;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -140,6 +142,72 @@ fn field_gree_04() {
         assert!(ecs.count() <= sent.iter().sum(), "{} arrived", ecs.count());
         assert!(grown < 48 * 1024, "{grown} KiB");
     }
+}
+
+/// Five turns each with and without a shadow that gets everything: what clients wait for, and what a request costs.
+#[test]
+fn field_gree_04_costs() {
+    let (ec2, ecs) = super::pair();
+    let plain = Kanaria::start(&File::single(&ec2).pool("ecs", &[ecs.address]).quiet());
+    let shadow = Kanaria::start(&shadowed(&ec2, &ecs, "compare = false").quiet());
+    let n = sized(400, 10_000);
+    let mut p99s = [Vec::new(), Vec::new()];
+    let mut cpu = [0, 0];
+    for _ in 0..5 {
+        for (side, kanaria) in [&plain, &shadow].into_iter().enumerate() {
+            let before = ticks(kanaria);
+            let mut times = paced(kanaria, n, Duration::from_millis(4));
+            times.sort_unstable();
+            p99s[side].push(times[times.len() * 99 / 100]);
+            until("copies are sent", || {
+                let all = kanaria.admin.metric("kanaria_shadow_total", &[]) as usize;
+                (side == 0 || all % n == 0).then_some(())
+            });
+            cpu[side] += ticks(kanaria) - before;
+        }
+    }
+    let medians = p99s.map(|mut p99s| {
+        p99s.sort_unstable();
+        p99s[2]
+    });
+    let waits = medians[1].as_secs_f64() / medians[0].as_secs_f64();
+    let costs = cpu[1] as f64 / cpu[0].max(1) as f64;
+    println!(
+        "p99 {medians:?}, ratio {waits:.3}, goal 1.05; CPU {cpu:?} ticks, ratio {costs:.2}, goal 2.0"
+    );
+    // The goals are for a release build on a machine of its own.
+    assert!(costs < 4.0, "{costs}");
+    assert!(waits < 3.0, "{waits}");
+}
+
+/// How long each of `n` requests took, of which each of four clients sends one every `pace`.
+fn paced(kanaria: &Kanaria, n: usize, pace: Duration) -> Vec<Duration> {
+    let client = || {
+        let mut client = kanaria.client();
+        let begun = Instant::now();
+        let times = (0..n / 4).map(|n| {
+            let due = begun + pace * n as u32;
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            let sent = Instant::now();
+            client.call(get("/", "")).at - sent
+        });
+        times.collect::<Vec<_>>()
+    };
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..4).map(|_| scope.spawn(client)).collect();
+        let times = clients
+            .into_iter()
+            .flat_map(|client| client.join().unwrap());
+        times.collect()
+    })
+}
+
+/// User and system time of the router, in ticks of the system.
+fn ticks(kanaria: &Kanaria) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", kanaria.id())).unwrap();
+    let fields = stat.rsplit_once(')').unwrap().1.split_whitespace();
+    let times = fields.skip(11).take(2);
+    times.map(|time| time.parse::<u64>().unwrap()).sum()
 }
 
 /// What a test reads of the router's memory, in KiB.
@@ -330,5 +398,86 @@ fn field_gree_08() {
         assert_eq!(seen.get("authorization"), authorization, "{keys}");
         assert_eq!(seen.get("x-api-key"), key, "{keys}");
         assert_eq!(ec2.last().head.get("cookie"), Some("sess=1"));
+    }
+}
+
+/// An application whose answers all differ by themselves; the price of one page is another one when it is `broken`.
+fn app(name: &'static str, broken: bool) -> Stub {
+    static ANSWERS: AtomicUsize = AtomicUsize::new(1);
+    Stub::with(name, move |exchange| {
+        let n = ANSWERS.fetch_add(1, Ordering::Relaxed);
+        let path = exchange
+            .path()
+            .split('?')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        let price = if broken && path == "/p/page17" { 9 } else { 8 };
+        let fields = format!("date: {n}\r\nx-nonce: {n:x}\r\n");
+        let (kind, body) = if path.ends_with('4') {
+            let script = format!("<script nonce=\"{n}\">var at = {n};</script>");
+            (
+                "text/html",
+                format!("<html><body>{script}<p>price  {price}</p></body></html>"),
+            )
+        } else {
+            let item = format!("{{\"price\":{price},\"id\":\"{n:x}\"}}");
+            (
+                "application/json",
+                format!("{{\"path\":\"{path}\",\"at\":{n},\"items\":[{item},{item}]}}"),
+            )
+        };
+        let fields = format!("content-type: {kind}\r\n{fields}");
+        exchange.answer("200 OK", &fields, body.as_bytes())
+    })
+}
+
+/// What is found among 2,000 requests to fifty pages.
+fn compared(broken: bool) -> (Kanaria, [Stub; 2]) {
+    let (ec2, ecs) = (app("ec2", false), app("ecs", broken));
+    // The stubs tell their names in a field.
+    let keys = "compare = { noise = true }\nignore = [\"header:stub\"]\nmax_in_flight = 10000\ntimeout = \"60s\"";
+    let kanaria = Kanaria::start(&shadowed(&ec2, &ecs, keys).quiet());
+    volley(kanaria.public, 2000, 4, |n| {
+        get(&format!("/p/page{}?q={n}", n % 50), "")
+    });
+    let answered = settled(&kanaria, 2000)("answered");
+    assert_eq!(answered, 2000);
+    (kanaria, [ec2, ecs])
+}
+
+/// A difference in one of fifty pages is named with its path and its rate; what differs by itself is not.
+#[test]
+fn field_gree_10() {
+    let (kanaria, stubs) = compared(true);
+    let outcome = kanaria.run(&["shadow", "web", "--fail-on", "diff"]);
+    println!("{}", outcome.stdout);
+    assert_eq!(outcome.code, Some(1));
+    let view = kanaria.admin.get("/api/v1/routes/web/shadow");
+    let report = &view["report"];
+    assert_eq!(report["pairs"], 2000);
+    assert_eq!(report["n_endpoints"], 50);
+    let findings = report["findings"].as_array().unwrap();
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    assert_eq!(findings[0]["endpoint"], "GET /p/page17");
+    assert_eq!(findings[0]["field"], "json:$.items[*].price");
+    assert_eq!(
+        (&findings[0]["raw"], &findings[0]["noise"]),
+        (&1.0.into(), &0.0.into())
+    );
+    assert_eq!(stubs[0].count(), 4000);
+    assert_eq!(stubs[1].count(), 2000);
+    let controls = stubs[0].seen();
+    let controls = controls
+        .iter()
+        .filter(|seen| seen.head.get("x-kanaria-shadow").is_some());
+    assert_eq!(controls.count(), 2000);
+    for run in 1..=sized(1, 20) {
+        let (kanaria, _stubs) = compared(false);
+        let outcome = kanaria.run(&["shadow", "--fail-on", "diff"]);
+        let view = kanaria.admin.get("/api/v1/routes/web/shadow");
+        let findings = view["report"]["findings"].as_array().unwrap().len();
+        println!("run {run} without a difference: {findings} findings, bound 0");
+        assert_eq!((outcome.code, findings), (Some(0), 0), "{}", outcome.stdout);
     }
 }

@@ -1,5 +1,7 @@
 //! `[routes.shadow]`.
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +63,43 @@ pub struct Shadow {
     /// How long a copy may take, from being made to the end of its answer.
     #[serde(default = "default_timeout")]
     pub timeout: Duration,
+    /// Whether answers are compared with those that clients got: `true`, `false`, or `{ noise = true }`, which asks the serving
+    /// pool once more, too (GET, HEAD and OPTIONS only): what differs from itself is no difference. `kanaria shadow` tells.
+    #[serde(default)]
+    pub compare: Compare,
+    /// What may differ: `"status"`, `"header:NAME"`, `"cookie:NAME"` (the scope of a cookie that is set), `"json:$.PATH"` with
+    /// `[*]` for the members of a list, `"html:text"`, `"html:tags"`, `"body"`, `"body:type"`. `*` stands for any characters.
+    #[serde(default = "default_ignore")]
+    pub ignore: Vec<String>,
+    /// File that copies are written to as they are sent, relative to this file, one JSON object a line, for `kanaria shadow run`.
+    /// `Cookie` and `Authorization` are never in it. Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<PathBuf>,
+    /// The size from which on nothing is written to it.
+    #[serde(default = "default_record_size")]
+    pub record_size: Size,
+    /// What else is left out of it: `"header:NAME"`, and `"query:NAME"` for the value of a parameter.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redact: Vec<String>,
+}
+
+/// Whether answers are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum Compare {
+    /// With those that clients got, or not.
+    Plain(bool),
+    /// With those that clients got.
+    Noise {
+        /// Also with what the serving pool answers when it is asked once more.
+        noise: bool,
+    },
+}
+
+impl Default for Compare {
+    fn default() -> Self {
+        Self::Plain(true)
+    }
 }
 
 fn default_percent() -> f64 {
@@ -93,6 +132,15 @@ const fn default_max_body() -> Size {
 
 const fn default_max_bytes() -> Size {
     Size::kib(16 * 1024)
+}
+
+fn default_ignore() -> Vec<String> {
+    let ignored = ["header:Date", "header:Set-Cookie", "json:$.generated_at"];
+    ignored.map(str::to_owned).into()
+}
+
+const fn default_record_size() -> Size {
+    Size::kib(64 * 1024)
 }
 
 const fn default_timeout() -> Duration {

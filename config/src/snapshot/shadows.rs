@@ -11,9 +11,9 @@ use super::routes::header_name;
 use super::{ramps, rules};
 use crate::ids::PoolId;
 use crate::model;
-use crate::pattern::Pattern;
+use crate::pattern::{Case, Pattern, Wildcard};
 use crate::problem::Trail;
-use crate::shadow::{MARK, SAFE, Shadow};
+use crate::shadow::{MARK, Redaction, SAFE, Shadow};
 use crate::split::Split;
 
 /// Copies that may be underway at once; each has its bytes, and most its connection.
@@ -53,6 +53,8 @@ pub(super) fn compile(
     let headers = rules::fields(&written.headers, direction, &path.key("headers"), faults);
     let host = written.host.as_deref().map(host).transpose();
     let host = faults.check(&path.key("host"), host);
+    let redaction = redaction(written, &path.key("redact"), faults);
+    let ignored = ignored(written, &path.key("ignore"), faults);
     Some(Arc::new(Shadow {
         pool: pool?,
         settings: written.clone(),
@@ -63,6 +65,8 @@ pub(super) fn compile(
         drops,
         headers,
         host: host?,
+        ignored,
+        redaction,
     }))
 }
 
@@ -149,6 +153,43 @@ fn drops(written: &model::Shadow, path: &Trail<'_>, faults: &mut Faults) -> Box<
     names
         .filter_map(|(position, name)| faults.check(&path.index(position), drop(name)))
         .collect()
+}
+
+fn ignored(written: &model::Shadow, path: &Trail<'_>, faults: &mut Faults) -> Box<[Wildcard]> {
+    let facets = written.ignore.iter().enumerate();
+    facets
+        .filter_map(|(position, facet)| faults.check(&path.index(position), ignorable(facet)))
+        .collect()
+}
+
+/// What an answer may differ in, or some of it.
+fn ignorable(text: &str) -> Result<Wildcard, String> {
+    const WHOLE: [&str; 5] = ["status", "body", "body:type", "html:text", "html:tags"];
+    let facet = match text.split_once(':') {
+        // Names of fields have no case.
+        Some(("header", name)) if !name.is_empty() => {
+            format!("header:{}", name.to_ascii_lowercase())
+        }
+        Some(("cookie", name)) if !name.is_empty() => text.to_owned(),
+        Some(("json", path)) if path.starts_with('$') => text.to_owned(),
+        _ if WHOLE.contains(&text) => text.to_owned(),
+        _ => {
+            return Err(format!(
+                "`{text}` is nothing that answers differ in; write `status`, `header:NAME`, `cookie:NAME`, `json:$.PATH`, `html:text`, `html:tags`, `body` or `body:type`"
+            ));
+        }
+    };
+    Wildcard::new(&facet, Case::Sensitive)
+}
+
+fn redaction(written: &model::Shadow, path: &Trail<'_>, faults: &mut Faults) -> Redaction {
+    for (position, rule) in written.redact.iter().enumerate() {
+        faults.check(&path.index(position), Redaction::new(&[rule]));
+    }
+    if written.record.is_none() && !written.redact.is_empty() {
+        faults.add(path, "nothing is written down without `record`");
+    }
+    Redaction::new(&written.redact).unwrap_or_default()
 }
 
 fn host(text: &str) -> Result<HeaderValue, String> {

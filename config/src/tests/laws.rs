@@ -7,11 +7,11 @@ use proptest::prelude::*;
 use super::{loaded, read};
 use crate::digest::digest;
 use crate::model::{
-    AccessLog, Balance, BodyMatch, Cap, Config, CookieNames, Cookies, Ejection, ErrorBound, Expire,
-    Failover, Fields, Flag, Guard, Headers, HealthCheck, HealthProtocol, LogFormat, Match, OnFull,
-    OnTrip, Pattern, Pool, PoolTls, Port, QueryCondition, QueryValue, Ramp, Redirect, Replacement,
-    Respond, RetryBudget, Rewrite, Rotate, Route, SameSite, Shadow, Step, Sticky, StickyMode,
-    SuccessRate, Target, Values, When, indexed,
+    AccessLog, Balance, BodyMatch, Cap, Compare, Config, CookieNames, Cookies, Ejection,
+    ErrorBound, Expire, Failover, Fields, Flag, Guard, Headers, HealthCheck, HealthProtocol,
+    LogFormat, Match, OnFull, OnTrip, Pattern, Pool, PoolTls, Port, QueryCondition, QueryValue,
+    Ramp, Redirect, Replacement, Respond, RetryBudget, Rewrite, Rotate, Route, SameSite, Shadow,
+    Step, Sticky, StickyMode, SuccessRate, Target, Values, When, indexed,
 };
 use crate::units::{Amount, Duration, Size, Term};
 
@@ -277,7 +277,7 @@ prop_compose! {
         max_age in 0u64..36_500,
         cap in (0..=1_000_000u32, any::<u32>()).prop_map(|(max_rps, max_concurrent)| Cap { max_rps, max_concurrent }),
     ) -> Route {
-        let shadow = (max_age % 5 == 0).then(|| Shadow { pool: "p".into(), percent: 0.01 + max_step / 2.0, methods: vec!["POST".into()], unsafe_methods: true, paths: vec![Pattern::Regex { regex: "^/a".into() }], deny_paths: Vec::new(), drop_headers: keys.clone(), headers: Fields::default(), host: Some("h".into()), max_in_flight: 1, max_rps: cap.max_rps, max_body: Size(max_age), max_bytes: Size(9), timeout: Duration::seconds(max_age) });
+        let shadow = (max_age % 5 == 0).then(|| Shadow { pool: "p".into(), percent: 0.01 + max_step / 2.0, methods: vec!["POST".into()], unsafe_methods: true, paths: vec![Pattern::Regex { regex: "^/a".into() }], deny_paths: Vec::new(), drop_headers: keys.clone(), headers: Fields::default(), host: Some("h".into()), max_in_flight: 1, max_rps: cap.max_rps, max_body: Size(max_age), max_bytes: Size(9), timeout: Duration::seconds(max_age), compare: if max_age % 2 == 0 { Compare::Plain(false) } else { Compare::Noise { noise: true } }, ignore: keys.clone(), record: Some("r".into()), record_size: Size(7), redact: keys.clone() });
         let sticky = Sticky { mode: StickyMode::Off, same_site: SameSite::Strict, max_age: Duration::seconds(max_age), keys, hold_up: Duration::seconds(max_age / 2), pin_for: Duration::seconds(max_age), ..Sticky::default() };
         let weights = indexed::Map(weights.into_iter().collect());
         let (stable, redirect, respond) = action;

@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use serde_json::{Value, json};
 
 use crate::cli::{
-    Arguments, Code, Invalid, Outcome, Program, Surroundings, Unplanned, Verified, execute,
+    Arguments, Code, Invalid, NotRerun, Outcome, Program, Surroundings, Unplanned, Verified,
+    execute,
 };
 use crate::client::stub::Stub;
 
@@ -18,6 +19,7 @@ pub(in crate::cli) const NO_PROGRAM: Program = Program {
     state_dir: |_| Err(nothing()),
     plan: |_, _| Err(Unplanned::Failed(String::new())),
     look_up: |_| Err(Unplanned::Failed(String::new())),
+    rerun: |_| Err(NotRerun::Failed("no program".into())),
     verify: |_| Err(Vec::new()),
     replay: |_, _| Err(String::new()),
     ramp: |_, _| Ok(None),

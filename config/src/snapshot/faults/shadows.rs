@@ -130,6 +130,51 @@ fn paths_and_fields_are_what_requests_can_have() {
 }
 
 #[test]
+fn what_is_ignored_is_something_that_answers_differ_in() {
+    check_shadow(
+        "pool = 'ecs'\ncompare = { noise = true }\nignore = ['status', 'header:X-*', 'cookie:sess', 'json:$.a[*].b', 'html:text', 'body']",
+        &[],
+    );
+    for wrong in ["date", "header:", "json:a", "html", ""] {
+        let message = format!(
+            "`{wrong}` is nothing that answers differ in; write `status`, `header:NAME`, `cookie:NAME`, `json:$.PATH`, `html:text`, `html:tags`, `body` or `body:type`"
+        );
+        check_shadow(
+            &format!("pool = 'ecs'\ncompare = false\nignore = ['{wrong}']"),
+            &[("routes[0].shadow.ignore[0]", &message)],
+        );
+    }
+}
+
+#[test]
+fn what_is_left_out_of_a_record_is_a_field_or_a_parameter() {
+    check_shadow(
+        "pool = 'ecs'\nrecord = 'a'\nredact = ['query:token', 'header:X-Api-Key']",
+        &[],
+    );
+    check_shadow(
+        "pool = 'ecs'\nrecord = 'a'\nredact = ['token', 'header:a b']",
+        &[
+            (
+                "routes[0].shadow.redact[0]",
+                "`token` is nothing to leave out; write `header:NAME` or `query:NAME`",
+            ),
+            (
+                "routes[0].shadow.redact[1]",
+                "`header:a b` is nothing to leave out; write `header:NAME` or `query:NAME`",
+            ),
+        ],
+    );
+    check_shadow(
+        "pool = 'ecs'\nredact = ['query:token']",
+        &[(
+            "routes[0].shadow.redact",
+            "nothing is written down without `record`",
+        )],
+    );
+}
+
+#[test]
 fn bounds_leave_room_for_a_copy() {
     check_shadow(
         "pool = 'ecs'\nmax_in_flight = 0\nmax_rps = 1000001\ntimeout = '0s'\nmax_body = '1MiB'\nmax_bytes = '1MiB'",
