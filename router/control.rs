@@ -38,11 +38,11 @@ use crate::state::Beginning;
 pub(crate) use change::in_file_order;
 pub use cookies::{CacheableView, CookieView, CookiesView, FindingView, SkewView, TwiceView};
 pub use forecast::{ForecastView, HarmForecast, StepForecast, forecast, rules};
-pub use house::{DiscoveryView, Health, House, Invalid, Observation, Share, TargetView};
+pub use house::{DiscoveryView, Health, House, Invalid, Observation, Probing, Share, TargetView};
 pub use lend::{Loan, Settled, Terms};
 pub use notice::Notice;
 pub use order::{Action, Done, Order, Rejection, Shift};
-pub use ramps::{Around, may_turn};
+pub use ramps::{Around, may_turn, probed};
 pub use standing::Standing;
 pub use verdict::{GateView, GuardView, MetricView, Pace, RampView, Sides, StepView, UsualView};
 

@@ -160,6 +160,14 @@ impl Pool {
         (up, members.active.len())
     }
 
+    /// Targets that take requests.
+    pub fn up(&self, now: Instant) -> Vec<SocketAddr> {
+        let now = self.shared.clock.at(now);
+        let members = self.members.load();
+        let up = members.targets().filter(|target| target.up(now));
+        up.map(|target| target.address).collect()
+    }
+
     /// How many of today's targets took requests `ago` before `now`; looks back over one change of each target.
     pub fn healthy_before(&self, now: Instant, ago: Duration) -> usize {
         let then = self.shared.clock.before(now, ago);

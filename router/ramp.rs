@@ -3,6 +3,7 @@
 //! When a step is due is `canary::ramp`'s; what it changes, `config::live`'s. A step is written down with its weights in
 //! one line of the journal, so a crash can neither double nor skip it; how long it was held is a small file beside it.
 
+mod probes;
 mod progress;
 mod sight;
 
@@ -19,6 +20,7 @@ use tokio::sync::watch;
 
 use crate::control::{Action, Around, Control, Notice, Order, Pace, Rejection, Standing};
 use crate::metrics::Metrics;
+use probes::Probes;
 use progress::Progress;
 pub(crate) use sight::{order, reason, sight, words};
 
@@ -54,6 +56,7 @@ pub async fn run(
         control,
         metrics,
         progress: HashMap::new(),
+        probes: Probes::default(),
         told: HashSet::new(),
         last: Instant::now(),
     };
@@ -76,6 +79,7 @@ struct Task {
     metrics: Arc<Metrics>,
     folder: PathBuf,
     progress: HashMap<String, Progress>,
+    probes: Probes,
     /// Routes whose step is held, and it was said.
     told: HashSet<String>,
     last: Instant,
@@ -92,7 +96,14 @@ impl Task {
                 continue;
             };
             let held = self.held(&route.name, ramp, passed).await;
-            let around = Around::of(&**self.control.house(), &route.settings, &ramp.canary, now);
+            let house = &**self.control.house();
+            let around = Around {
+                probe: self
+                    .probes
+                    .look(house, &route.name, (settings, ramp), held)
+                    .await,
+                ..Around::of(house, &route.settings, &ramp.canary, now)
+            };
             let live = standing.live.routes.get(&*route.name);
             let due = due(&sight(&route.settings, ramp, live, held, &around));
             let missing = self.act(&route.name, ramp, &due).await;
@@ -100,6 +111,7 @@ impl Task {
             paces.insert(route.name.to_string(), pace);
         }
         self.progress.retain(|route, _| paces.contains_key(route));
+        self.probes.retain(|route| paces.contains_key(route));
         let steps = standing.live.routes.iter().filter_map(|(route, live)| {
             let step = live.ramp.as_ref().map_or(0, |ramp| ramp.step + 1);
             standing

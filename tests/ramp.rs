@@ -1,10 +1,12 @@
 //! Ramps: schedules that are kept, also through kill -9, and what holds them.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{File, Kanaria, Stub, sized, until, within};
+use crate::support::{File, Kanaria, Seen, Stub, sized, until, within};
 
 /// Toreta's shares, each held for so many seconds.
 fn toreta(hold_s: usize) -> String {
@@ -230,4 +232,53 @@ fn an_operator_may_go_back_at_any_time_and_ahead_by_force_alone() {
         (&json!(2), &json!(2)),
         "{again:#}"
     );
+}
+
+/// The probe is of the canary's targets, with the address's host and path, and of no traffic.
+#[test]
+fn a_ramp_waits_until_its_probe_is_answered_with_2xx() {
+    let well = Arc::new(AtomicBool::new(false));
+    let is_well = Arc::clone(&well);
+    let ec2 = Stub::start("ec2");
+    let ecs = Stub::with("ecs", move |exchange| {
+        let status = if is_well.load(Ordering::Relaxed) {
+            "204 No Content"
+        } else {
+            "503 Busy"
+        };
+        exchange.answer(status, "", b"")
+    });
+    let table = format!(
+        "{}require_evidence = false\nprobe = 'https://www.example.com/deep?check=1'\n",
+        toreta(1)
+    );
+    let kanaria = Kanaria::start(&file(&ec2, &ecs, &table));
+    let refused = kanaria.run(&["ramp", "start", "web"]);
+    assert!(
+        refused.code == Some(1) && refused.stderr.contains("503, expected 200-299"),
+        "{refused:?}"
+    );
+    let forced = kanaria.run(&["ramp", "start", "web", "--force"]);
+    assert_eq!(forced.code, Some(0), "{forced:?}");
+    let lacks = until("it is held by its probe", || {
+        let missing = ramp(&kanaria)["missing"][0].as_str().map(str::to_owned);
+        missing.filter(|what| what.contains("503, expected 200-299"))
+    });
+    println!("held, lacks {lacks}");
+    assert_eq!(ramp(&kanaria)["step"], 1);
+    well.store(true, Ordering::Relaxed);
+    comes_to(&kanaria, "complete", Duration::from_secs(60));
+    let asked = ecs.seen();
+    println!("{} questions, the first: {:?}", asked.len(), asked[0].head);
+    let told = [("host", "www.example.com"), ("x-forwarded-proto", "https")];
+    for Seen { head, .. } in &asked {
+        assert_eq!(head.line, "GET /deep?check=1 HTTP/1.1");
+        for (name, value) in told {
+            let is_told =
+                |(key, given): &(String, String)| key.eq_ignore_ascii_case(name) && given == value;
+            assert!(head.fields.iter().any(is_told), "{name}: {head:?}");
+        }
+    }
+    assert_eq!(ec2.count(), 0, "stable is not asked");
+    assert_eq!(kanaria.admin.metric("kanaria_requests_total", &[]), 0.0);
 }

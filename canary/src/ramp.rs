@@ -27,10 +27,26 @@ pub struct Sight {
     pub evidence: Option<Seen>,
     /// Healthy targets of the canary, and how many must be.
     pub targets: (usize, usize),
+    /// What they answer.
+    pub probe: Probed,
     /// Now is within the hours in which steps open.
     pub in_hours: bool,
     /// A mark forbids raising the canary.
     pub is_marked: bool,
+}
+
+/// What targets of the canary answer to a probe.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Probed {
+    /// Not what they must: who, and what was seen.
+    Failed(String),
+    /// What they must.
+    Fine,
+    /// Nothing yet: they have just been asked.
+    Pending,
+    /// Nobody asks.
+    #[default]
+    Unasked,
 }
 
 /// What the guard says.
@@ -76,6 +92,8 @@ pub enum Missing {
     Mark,
     /// Units of the canary or of stable.
     NoData,
+    /// The right answer to a probe: what came instead.
+    Probe(String),
     /// Stable to be well again.
     StableUnhealthy,
     /// Less evidence of harm than this.
@@ -113,6 +131,11 @@ fn missing(sight: &Sight) -> Vec<Missing> {
     };
     need(!sight.is_marked, Missing::Mark);
     need(healthy >= wanted, Missing::Targets(healthy, wanted));
+    match &sight.probe {
+        Probed::Failed(seen) => need(false, Missing::Probe(seen.clone())),
+        Probed::Pending => need(false, Missing::Probe("it has just been asked".into())),
+        Probed::Fine | Probed::Unasked => {}
+    }
     if let Some(seen) = &sight.evidence {
         need(seen.harm < SUSPICION, Missing::Suspicion(seen.harm));
         if seen.is_required {
@@ -142,6 +165,7 @@ impl fmt::Display for Missing {
             Self::Hours => f.write_str("an hour of `window`"),
             Self::Mark => f.write_str("a mark to be lifted: `kanaria resume`"),
             Self::NoData => f.write_str("data: too few users of the canary or of stable"),
+            Self::Probe(seen) => write!(f, "an answer of 2xx to its probe: {seen}"),
             Self::StableUnhealthy => f.write_str("stable: a fifth of its users fail"),
             Self::Suspicion(harm) => write!(f, "less evidence of harm than {harm:.1}"),
             Self::Targets(healthy, wanted) => {
@@ -182,6 +206,7 @@ mod tests {
             auto: true,
             evidence: Some(FINE),
             targets: (3, 2),
+            probe: Probed::Fine,
             in_hours: true,
             is_marked: false,
         }
@@ -239,6 +264,13 @@ mod tests {
                     ..ready()
                 },
                 Missing::Targets(1, 2),
+            ),
+            (
+                Sight {
+                    probe: Probed::Failed("10.0.0.1:80: 503".into()),
+                    ..ready()
+                },
+                Missing::Probe("10.0.0.1:80: 503".into()),
             ),
             (
                 Sight {

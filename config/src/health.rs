@@ -83,6 +83,8 @@ pub struct Http {
     pub host: Option<String>,
     /// The user agent; `None` is the router's own.
     pub user_agent: Option<String>,
+    /// The scheme that the target is told a client has used; `None` tells nothing.
+    pub client_scheme: Option<&'static str>,
     /// Accepted status codes.
     pub accepted: Statuses,
     /// What the body must hold.
@@ -246,6 +248,7 @@ impl Reading<'_> {
             path: path?,
             host: host?,
             user_agent: user_agent?,
+            client_scheme: None,
             accepted: accepted?,
             body: body?,
         })

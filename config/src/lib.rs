@@ -17,6 +17,7 @@ pub mod health;
 pub mod hours;
 pub mod load;
 pub mod model;
+pub mod probe;
 pub mod problem;
 pub mod reference;
 pub mod schema;

@@ -58,6 +58,11 @@ impl Cidr {
 pub struct Statuses(Vec<RangeInclusive<u16>>);
 
 impl Statuses {
+    /// All that say that it worked: 200 to 299.
+    pub fn successes() -> Self {
+        Self(vec![200..=299])
+    }
+
     /// Whether `status` is one of them.
     pub fn contains(&self, status: u16) -> bool {
         self.0.iter().any(|range| range.contains(&status))

@@ -254,6 +254,11 @@ fn refused(refusal: &Refusal) -> Problem {
             "weak-canary",
             "the canary has too few healthy targets",
         ),
+        Refusal::Unprobed { .. } => (
+            StatusCode::CONFLICT,
+            "probe-failed",
+            "the canary does not answer as it must",
+        ),
         Refusal::WeakStable { .. } => (
             StatusCode::CONFLICT,
             "weak-stable",

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use config::live::{Phase, RampOrder, Refusal};
+use config::live::{Bounds, Phase, RampOrder, Refusal};
 use config::model::{self, Role};
 use serde::Serialize;
 
@@ -11,7 +11,9 @@ use super::changes::{Changed, Name, asked, bounds};
 use super::guard::Caller;
 use super::openapi::{IfMatch, RampBody};
 use super::{Admin, Problem, Shared, tagged, views};
-use crate::control::{Action, ForecastView, Order, RampView, Rejection, Standing, forecast};
+use crate::control::{
+    Action, ForecastView, Order, RampView, Rejection, Standing, forecast, probed,
+};
 
 /// A change of a ramp, and the ramp after it.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -114,6 +116,7 @@ pub(super) async fn change(
         },
         None => aborted(&standing, &name)?,
     };
+    let turn = order.as_ref().map(|order| (*order, bounds));
     let order = Order {
         action,
         actor: caller.actor,
@@ -125,6 +128,9 @@ pub(super) async fn change(
         if_revision: terms.if_revision,
         dry_run: terms.dry_run,
     };
+    if let Some((turn, bounds)) = turn {
+        allowed(&admin, &order, &name, turn, bounds).await?;
+    }
     let done = admin.control.order(order).await?;
     let standing = admin.control.standing();
     let route = views::known(&standing, &name)?;
@@ -133,6 +139,23 @@ pub(super) async fn change(
         ramp: view(&admin, &standing, &route.settings),
     };
     Ok(tagged(standing.revision(), Json(answer)))
+}
+
+/// Asks what only targets can answer, when nothing else forbids `order`.
+async fn allowed(
+    admin: &Admin,
+    order: &Order,
+    name: &str,
+    turn: RampOrder,
+    bounds: Bounds,
+) -> Result<(), Problem> {
+    let trial = Order {
+        dry_run: true,
+        ..order.clone()
+    };
+    admin.control.order(trial).await?;
+    let probed = probed(&admin.control, name, turn, bounds).await;
+    Ok(probed.map_err(Rejection::from)?)
 }
 
 /// The rollback that ends a ramp which is under way.

@@ -10,14 +10,15 @@ use config::facts::Facts;
 use config::ids::RouteId;
 use config::live::{Live, TargetEdits};
 use config::model;
+use config::probe::Probe;
 use config::problem::Fault;
 use config::snapshot::{Snapshot, Structure, Target};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{
-    Control, CookiesView, DiscoveryView, GuardView, Health, House, Invalid, Observation, Pace, Run,
-    Setup, Share, TargetView,
+    Control, CookiesView, DiscoveryView, GuardView, Health, House, Invalid, Observation, Pace,
+    Probing, Run, Setup, Share, TargetView,
 };
 use crate::diff::ShadowView;
 use crate::publish::Publisher;
@@ -76,6 +77,8 @@ pub(crate) struct Rig {
     pub(crate) health: Arc<Mutex<Health>>,
     /// What discovery names for `ecs`.
     pub(crate) discovery: Arc<Mutex<Vec<Target>>>,
+    /// What targets answer to a probe; `None`: not yet.
+    pub(crate) probed: Arc<Mutex<Option<Result<(), String>>>>,
     pub(crate) publisher: Arc<Publisher>,
     /// While true, the disk does not answer.
     pub(crate) stall: Arc<AtomicBool>,
@@ -129,8 +132,10 @@ pub(crate) fn rig_at_rest(folder: TempDir, written: Value) -> (Rig, Run) {
         address: ([127, 0, 0, 1], 3).into(),
         weight: 1,
     }]));
+    let probed = Arc::new(Mutex::new(Some(Ok(()))));
     let fake = Fake {
         edits: Mutex::default(),
+        probed: Arc::clone(&probed),
         discovery: Arc::clone(&discovery),
         file: Arc::clone(&file),
         observed: Arc::clone(&observed),
@@ -150,6 +155,7 @@ pub(crate) fn rig_at_rest(folder: TempDir, written: Value) -> (Rig, Run) {
         observed,
         health,
         discovery,
+        probed,
         publisher,
         stall,
     };
@@ -157,6 +163,7 @@ pub(crate) fn rig_at_rest(folder: TempDir, written: Value) -> (Rig, Run) {
 }
 
 struct Fake {
+    probed: Arc<Mutex<Option<Result<(), String>>>>,
     edits: Mutex<BTreeMap<String, TargetEdits>>,
     discovery: Arc<Mutex<Vec<Target>>>,
     file: Arc<Mutex<Result<Value, Invalid>>>,
@@ -202,6 +209,20 @@ impl House for Fake {
 
     fn health(&self, _pool: &str) -> Option<Health> {
         Some(*self.health.lock().unwrap())
+    }
+
+    fn probe(&self, _pool: &str, probe: &Probe) -> Option<Probing> {
+        if probe.is_none() {
+            return None;
+        }
+        self.observed.lock().unwrap().push("probed".into());
+        let answer = self.probed.lock().unwrap().clone();
+        Some(Box::pin(async move {
+            match answer {
+                Some(answer) => answer,
+                None => std::future::pending().await,
+            }
+        }))
     }
 
     fn edited(&self, targets: &BTreeMap<String, TargetEdits>) {

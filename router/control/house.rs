@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use config::facts::Facts;
 use config::live::{Live, TargetEdits};
+use config::probe::Probe;
 use config::problem::Fault;
 use config::snapshot::{Snapshot, Structure, Target};
 use serde::Serialize;
@@ -32,6 +34,8 @@ pub trait House: Send + Sync + 'static {
     fn explain(&self, snapshot: &Snapshot, facts: &Facts<'_>) -> Value;
     /// How many targets of a pool are healthy.
     fn health(&self, pool: &str) -> Option<Health>;
+    /// Asks the healthy targets of a pool as `probe` says; `None` when there is no such pool, or nothing to ask.
+    fn probe(&self, pool: &str, probe: &Probe) -> Option<Probing>;
     /// The targets of a pool, and those that leave it.
     fn targets(&self, pool: &str) -> Option<Vec<TargetView>>;
     /// The targets that discovery names for a pool, deregistered ones too.
@@ -53,6 +57,9 @@ pub trait House: Send + Sync + 'static {
     /// Counts what happened.
     fn observe(&self, observation: Observation<'_>);
 }
+
+/// Targets that are being asked: whether all answered as they must, or the first that did not and what was seen.
+pub type Probing = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
 /// A file that is not taken.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,10 +1,11 @@
 //! What control asks of the rest of the program before a ramp raises a canary because somebody says so, or ends.
 
+use canary::ramp::Probed;
 use config::live::{self, Bounds, RampOrder, Refusal};
 use config::model;
 use jiff::Timestamp;
 
-use super::{GuardView, Health, House, Standing};
+use super::{Control, GuardView, Health, House, Standing};
 
 /// What is seen around a ramp at one moment.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub struct Around {
     pub stable: Option<Health>,
     /// What the guard of the route says; `None` without one.
     pub guard: Option<GuardView>,
+    /// What targets of the pool that is raised answer to the probe, once they were asked.
+    pub probe: Probed,
 }
 
 impl Around {
@@ -27,6 +30,7 @@ impl Around {
             canary: house.health(canary),
             stable: house.health(route.stable_pool()),
             guard: house.guard(&route.name),
+            probe: Probed::Unasked,
         }
     }
 
@@ -53,6 +57,35 @@ pub(super) fn ready(
     let canary = live::ramped(route).unwrap_or_default();
     let around = Around::of(house, route, canary, Timestamp::now());
     may_turn(route, turn, &around)
+}
+
+/// Asks the probe of a ramp that an operator starts or resumes, before control is asked: no change waits for a target.
+///
+/// # Errors
+/// When a target of the canary does not answer as it must.
+pub async fn probed(
+    control: &Control,
+    name: &str,
+    order: RampOrder,
+    bounds: Bounds,
+) -> Result<(), Refusal> {
+    let is_asked = matches!(order, RampOrder::Start | RampOrder::Resume) && bounds == Bounds::Kept;
+    let standing = control.standing();
+    let route = standing.structure.route_named(name);
+    let Some(route) = route.filter(|_| is_asked).map(|route| &route.settings) else {
+        return Ok(());
+    };
+    let (Some(ramp), Some(pool)) = (&route.ramp, live::ramped(route)) else {
+        return Ok(());
+    };
+    let Some(probing) = control.house().probe(pool, &ramp.probe) else {
+        return Ok(());
+    };
+    probing.await.map_err(|seen| Refusal::Unprobed {
+        route: route.name.clone(),
+        pool: pool.to_owned(),
+        seen,
+    })
 }
 
 /// Whether an operator may turn the ramp of `route` now, beyond the rules of the live state; the order comes with its

@@ -10,6 +10,7 @@ mod grpc;
 mod http1;
 mod http2;
 mod outcome;
+mod probe;
 mod socket;
 mod streak;
 mod tls;
@@ -24,6 +25,7 @@ use tokio::time::{self, Instant, MissedTickBehavior};
 use super::target::{Health, Target};
 use super::{Pool, Pools};
 use checks::Checks;
+pub use probe::probe;
 
 /// Who asks, unless the file says otherwise.
 const USER_AGENT: &str = concat!("kanaria-HealthChecker/", env!("CARGO_PKG_VERSION"));

@@ -25,6 +25,7 @@ pub(crate) fn sight(
         auto: settings.is_none_or(|ramp| ramp.auto),
         evidence: seen(around.guard.as_ref(), route, live),
         targets: settings.map_or((0, 0), |ramp| around.targets(ramp)),
+        probe: around.probe.clone(),
         in_hours: settings.is_none_or(|ramp| ramp.window.contain(around.now)),
         is_marked: live.is_some_and(|live| live.state.holds()),
     }

@@ -8,11 +8,17 @@ use crate::control::fixture::{Rig, file, rig_in};
 
 /// A route whose ramp goes from 10 to 100 percent, with nothing to wait for, and a task that has not looked yet.
 fn site() -> (Rig, Task) {
+    site_with("")
+}
+
+/// The same with a probe.
+fn site_with(probe: &str) -> (Rig, Task) {
     let mut written = file(100, 0);
     written["routes"][0]["max_step"] = json!(0);
     written["routes"][0]["ramp"] = json!({
         "steps": [{ "percent": 10.0, "hold": "1s" }, { "percent": 100.0, "hold": "1s" }],
         "require_evidence": false,
+        "probe": probe,
     });
     let rig = rig_in(tempfile::tempdir().unwrap(), written);
     let task = Task {
@@ -21,6 +27,7 @@ fn site() -> (Rig, Task) {
         control: rig.control.clone(),
         metrics: Arc::new(Metrics::new()),
         progress: HashMap::new(),
+        probes: Probes::default(),
         told: HashSet::new(),
         last: Instant::now(),
     };
@@ -107,4 +114,37 @@ async fn a_canary_without_a_target_gets_no_step_and_no_start() {
         weights,
         Weights::from([("ec2".into(), 100), ("ecs".into(), 0)])
     );
+}
+
+#[tokio::test]
+async fn a_step_waits_for_the_right_answer_to_its_probe_and_asks_again() {
+    let (rig, mut task) = site_with("http://www.example.com/healthz");
+    order(&rig, start()).await.unwrap();
+    *rig.probed.lock().unwrap() = None;
+    let lacks = missing(&mut task).await;
+    assert_eq!(
+        lacks,
+        ["an answer of 2xx to its probe: it has just been asked"]
+    );
+    let n_asked = || {
+        let observed = rig.observed.lock().unwrap();
+        observed.iter().filter(|what| *what == "probed").count()
+    };
+    assert_eq!(n_asked(), 1, "one question at a time");
+    // Another step of another ramp is asked about anew.
+    task.probes = Probes::default();
+    *rig.probed.lock().unwrap() = Some(Err("127.0.0.1:2: 503, expected 200-299".into()));
+    let failing = ["an answer of 2xx to its probe: 127.0.0.1:2: 503, expected 200-299"];
+    missing(&mut task).await;
+    assert_eq!(missing(&mut task).await, failing);
+    *rig.probed.lock().unwrap() = Some(Ok(()));
+    assert_eq!(missing(&mut task).await, failing, "not asked again yet");
+    for asked in task.probes.0.values_mut() {
+        let (at, _) = asked.last.as_mut().expect("there was an answer");
+        *at = at.checked_sub(Duration::from_secs(5)).unwrap();
+    }
+    missing(&mut task).await;
+    assert_eq!(missing(&mut task).await, [] as [&str; 0]);
+    let live = &rig.control.standing().live;
+    assert_eq!(live.routes["blogs"].weights["ecs"], 100);
 }

@@ -12,6 +12,7 @@ use config::facts::Facts;
 use config::live::{Live, TargetEdits};
 use config::load::{self, Text};
 use config::model::{Admin, Config, Listener};
+use config::probe::Probe;
 use config::problem::{Fault, Problem};
 use config::snapshot::{Route, Snapshot, Structure, Target};
 use jiff::Timestamp;
@@ -21,7 +22,7 @@ use tokio::sync::broadcast;
 use crate::cap::Caps;
 use crate::control::{
     Control, CookiesView, DiscoveryView, GuardView, Health, House, Invalid, Notice, Observation,
-    Pace, Share, TargetView,
+    Pace, Probing, Share, TargetView,
 };
 use crate::cookies;
 use crate::crumbs::Registry;
@@ -30,6 +31,7 @@ use crate::discovery::{Discovery, Report};
 use crate::evict::Evictions;
 use crate::guard::Guards;
 use crate::plane::Shared;
+use crate::pool::health;
 use crate::pool::{Pools, TargetChange, TargetState, TargetStatus};
 use crate::ramp::Ramps;
 use crate::shadow::Shadows;
@@ -208,6 +210,12 @@ impl House for Home {
             total,
             minute_ago,
         })
+    }
+
+    fn probe(&self, pool: &str, probe: &Probe) -> Option<Probing> {
+        let pool = self.pools.pool(pool)?;
+        let check = probe.check(pool.settings())?;
+        Some(Box::pin(async move { health::probe(&pool, check).await }))
     }
 
     fn targets(&self, pool: &str) -> Option<Vec<TargetView>> {

@@ -230,6 +230,18 @@ pub enum Refusal {
         /// How many must be.
         wanted: usize,
     },
+    /// A target of the canary does not answer to the probe as it must.
+    #[error(
+        "route `{route}`: canary `{pool}` does not answer its ramp's probe with 2xx: {seen}; mend it first, or `force` it"
+    )]
+    Unprobed {
+        /// The route.
+        route: String,
+        /// The canary.
+        pool: String,
+        /// Which target, and what was seen.
+        seen: String,
+    },
     /// Steps open at other hours.
     #[error("route `{route}`: steps open {window}, the next time at {opens}; wait, or `force` it")]
     OutOfHours {
@@ -321,6 +333,7 @@ impl Refusal {
             | Self::RampIsOver { .. }
             | Self::RampIsMarked { .. }
             | Self::NoRoom { .. }
+            | Self::Unprobed { .. }
             | Self::WeakCanary { .. }
             | Self::OutOfHours { .. }
             | Self::WeakStable { .. } => vec![self.about("action")],

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::hours::Hours;
+use crate::probe::Probe;
 use crate::units::{Amount, Duration};
 
 /// A schedule by which a canary is raised. It runs once somebody says `kanaria ramp start ROUTE`; a change of it counts from
@@ -21,6 +22,10 @@ pub struct Ramp {
     pub require_evidence: bool,
     /// Targets of the canary that must be healthy, as a number or a percentage, one at least; with fewer no step opens.
     pub min_healthy: Amount,
+    /// An address, as `"https://www.example.com/healthz"`, that each healthy target of the canary is asked for before each
+    /// step, over the connection settings of its pool. Any answer but 2xx, or none within 5 seconds, and no step opens; it
+    /// is asked again every 5 seconds. Empty: nothing is asked.
+    pub probe: Probe,
     /// A step that is held for longer than this beyond its time is reported; it never opens by itself. 0 means never.
     pub hold_max: Duration,
     /// Steps open only in these hours, `"Mon-Thu 10:00-17:00 Asia/Tokyo"`; empty: at any time.
@@ -35,6 +40,7 @@ impl Default for Ramp {
             auto: true,
             require_evidence: true,
             min_healthy: Amount::Percent(50),
+            probe: Probe::default(),
             hold_max: Duration::seconds(0),
             window: Hours::default(),
         }

@@ -283,7 +283,7 @@ prop_compose! {
         let (stable, redirect, respond) = action;
         let (rewrite, headers) = rules;
         let guard = (max_age % 2 == 0).then(|| Guard { on_trip: OnTrip::Freeze, alpha: 0.01, errors: ErrorBound { ratio: 1.0 + max_step, margin: 0.5 }, ..Guard::default() });
-        let ramp = (max_age % 3 == 0).then(|| Ramp { canary: Some("c".into()), steps: vec![Step { percent: 0.01 + max_step / 2.0, hold: Duration::seconds(max_age) }], auto: false, min_healthy: Amount::Count(2), hold_max: Duration::seconds(9), window: "Mon-Thu 10:00-17:00 Asia/Tokyo".parse().unwrap(), ..Ramp::default() });
+        let ramp = (max_age % 3 == 0).then(|| Ramp { canary: Some("c".into()), steps: vec![Step { percent: 0.01 + max_step / 2.0, hold: Duration::seconds(max_age) }], auto: false, min_healthy: Amount::Count(2), probe: "https://www.example.com/healthz?deep=1".parse().unwrap(), hold_max: Duration::seconds(9), window: "Mon-Thu 10:00-17:00 Asia/Tokyo".parse().unwrap(), ..Ramp::default() });
         Route { name, matches, stable, redirect, respond, rewrite, headers, weights, cohort: "c".into(), failover: Failover::None, max_step, fallback, sticky, flags, cap, guard, ramp, shadow }
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Number, Value as Json};
 
 use crate::document::Value;
 use crate::hours::Hours;
+use crate::probe::Probe;
 use crate::schema::{self, Allowed, Kind};
 use crate::units::{Amount, Cidr, Duration, Size, Term};
 
@@ -42,6 +43,7 @@ fn check_text(text: &str, words: &[(&str, &str)], form: &Json) -> Result<Json, S
         Some("size") => parse::<Size>(text),
         Some("amount") => parse::<Amount>(text),
         Some("hours") => parse::<Hours>(text),
+        Some("probe") => parse::<Probe>(text),
         _ => Ok(()),
     }
     .map(|()| Json::from(text))
@@ -101,6 +103,7 @@ fn phrase(kind: Kind, form: &Json) -> String {
         (Kind::Text, Some("size")) => "a size as \"16KiB\"",
         (Kind::Text, Some("amount")) => "a number or a percentage as \"50%\"",
         (Kind::Text, Some("hours")) => "hours as \"Mon-Thu 10:00-17:00 Asia/Tokyo\"",
+        (Kind::Text, Some("probe")) => "an address as \"http://www.example.com/healthz\"",
         (Kind::Text, _) => "a string",
         (Kind::Integer, _) => match schema::bounds(form) {
             (lowest, highest) if lowest == highest => return lowest.to_string(),

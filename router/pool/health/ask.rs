@@ -24,15 +24,19 @@ pub(super) struct Terms {
 impl Terms {
     /// Those of `pool`, if it has a check.
     pub(super) fn of(pool: &Pool) -> Option<Self> {
-        let check = Arc::clone(pool.check.as_ref()?);
+        Some(Self::by(pool, Arc::clone(pool.check.as_ref()?)))
+    }
+
+    /// Those of `check` for targets of `pool`.
+    pub(super) fn by(pool: &Pool, check: Arc<Check>) -> Self {
         let settings = pool.settings();
         let http2 = settings.http2 || matches!(check.question, Question::Grpc(_));
         let tls = settings.tls.as_ref().filter(|_| check.tls);
-        Some(Self {
+        Self {
             tls: tls.map(|tls| Tls::new(tls, http2)),
             http2,
             check,
-        })
+        }
     }
 
     /// Asks `target` once.

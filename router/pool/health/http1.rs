@@ -51,6 +51,10 @@ fn write_request(to: &mut Vec<u8>, http: &Http, address: SocketAddr) {
     };
     let _ = write!(
         to,
-        "\r\nUser-Agent: {agent}\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+        "\r\nUser-Agent: {agent}\r\nAccept: */*\r\nConnection: close\r\n"
     );
+    if let Some(scheme) = http.client_scheme {
+        let _ = write!(to, "X-Forwarded-Proto: {scheme}\r\n");
+    }
+    to.extend_from_slice(b"\r\n");
 }

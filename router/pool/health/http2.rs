@@ -34,15 +34,18 @@ pub(super) async fn ask<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let request = Request::builder()
+    let mut request = Request::builder()
         .method(&*http.method)
         .uri(uri(scheme, http.host.as_deref(), address, &http.path)?)
         .header(
             header::USER_AGENT,
             http.user_agent.as_deref().unwrap_or(USER_AGENT),
         )
-        .header(header::ACCEPT, "*/*")
-        .body(Full::default());
+        .header(header::ACCEPT, "*/*");
+    if let Some(scheme) = http.client_scheme {
+        request = request.header("x-forwarded-proto", scheme);
+    }
+    let request = request.body(Full::default());
     let request = request.map_err(|_| Failed::NotAnAnswer(UNASKABLE))?;
     let answer = exchange(stream, request).await?;
     Ok(judge(http, answer.status, &answer.body))
