@@ -44,7 +44,7 @@ pub use notice::Notice;
 pub use order::{Action, Done, Order, Rejection, Shift};
 pub use ramps::{Around, may_turn, probed};
 pub use standing::Standing;
-pub use verdict::{GateView, GuardView, MetricView, Pace, RampView, Sides, StepView, UsualView};
+pub use verdict::{BudgetView, GateView, GuardView, MetricView, Pace, RampView, Sides, SpentView, StepView, UsualView};
 
 /// Orders waiting at the same time; more wait outside.
 const QUEUE: usize = 256;

@@ -292,3 +292,43 @@ fn refusals_are_told_from_failures() {
     };
     assert_eq!((trips("client_errors"), trips("hard_limit")), (1.0, 0.0));
 }
+
+#[test]
+fn a_canary_that_has_had_its_users_rises_no_more_until_somebody_resumes() {
+    let (ec2, ecs) = (Stub::start("ec2"), Stub::start("ecs"));
+    let kanaria = Kanaria::start(&file(&ec2, &ecs, "budget = { users = 50 }\n"));
+    let load = Load::start(kanaria.public, 6, 300);
+    let frozen = within(Duration::from_secs(40), || {
+        let route = kanaria.admin.get("/api/v1/routes/web");
+        (route["state"] == "frozen").then_some(route)
+    });
+    let shots = load.stop();
+    let route = frozen.unwrap_or_else(|| panic!("not frozen: {:#}", guard(&kanaria)));
+    println!("{} requests, then {}", shots.len(), route["guard"]["budget"]);
+    assert_eq!(
+        (&route["actor"], &route["weights"]["ecs"]),
+        (&json!("guard"), &json!(10))
+    );
+    let budget = &route["guard"]["budget"];
+    assert_eq!(budget["reached"], "users");
+    assert_eq!(budget["users"]["allowed"], 50);
+    let trips = kanaria
+        .admin
+        .metric("kanaria_guard_trips_total", &["metric=\"budget_users\""]);
+    assert_eq!(trips, 1.0);
+    let shown = kanaria.run(&["status", "web"]).stdout;
+    assert!(shown.contains(" of 50 users"), "{shown}");
+    let raised = kanaria.run(&["weights", "web", "ec2=80", "ecs=20"]);
+    assert_eq!(raised.code, Some(1), "{raised:?}");
+    assert_eq!(kanaria.run(&["resume", "web"]).code, Some(0));
+    says_attempt(&kanaria, 2);
+}
+
+/// Waits until the guard counts this attempt.
+#[track_caller]
+fn says_attempt(kanaria: &Kanaria, attempt: u32) {
+    let found = within(Duration::from_secs(10), || {
+        (guard(kanaria)["attempt"] == attempt).then_some(())
+    });
+    assert!(found.is_some(), "{:#}", guard(kanaria));
+}

@@ -13,6 +13,7 @@
 //! next step of a ramp is in `Gate`; nothing here carries either out.
 
 mod bet;
+mod budget;
 mod detection;
 mod evidence;
 mod gate;
@@ -31,6 +32,7 @@ mod units;
 mod whole;
 
 pub use bet::log_e;
+pub use budget::{BudgetTerms, Item, Spending, Spent};
 pub use detection::{Traffic, smallest_harm, time_to_detect};
 pub use evidence::{Evidence, Taken};
 pub use gate::{Gate, GateTerms};

@@ -23,7 +23,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use action::{Port, Redirect, Respond};
-pub use guard::{ClientErrorBound, ErrorBound, Guard, HardLimit, LatencyBound, OnTrip};
+pub use guard::{Budget, ClientErrorBound, ErrorBound, Guard, HardLimit, LatencyBound, OnTrip};
 pub use health::{BodyMatch, HealthCheck, HealthProtocol};
 pub use log::{AccessLog, LogFormat, OnFull, PARTITION, Rotate, STDOUT};
 pub use pool::{Balance, Ejection, Pool, PoolTls, RetryBudget, SuccessRate, Target};

@@ -313,6 +313,7 @@ mod tests {
                 "[routes.guard.client_errors]",
                 "[routes.guard.latency]",
                 "[routes.guard.hard_limit]",
+                "[routes.guard.budget]",
                 "[routes.ramp]",
                 "[[routes.ramp.steps]]",
                 "[routes.shadow]",

@@ -73,6 +73,23 @@ pub(super) struct Guard {
     pub(super) warm: bool,
     pub(super) stable_minutes: u64,
     pub(super) metrics: Vec<Metric>,
+    pub(super) budget: Option<Budget>,
+}
+
+/// What an attempt has cost, and may.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Budget {
+    pub(super) users: Option<Spent>,
+    pub(super) extra_errors: Option<Spent>,
+}
+
+/// So much of so much.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Spent {
+    pub(super) used: u64,
+    pub(super) allowed: u64,
 }
 
 /// Evidence of harm in one metric.

@@ -29,8 +29,30 @@ pub struct GuardView {
     pub gate: GateView,
     /// Evidence of harm.
     pub metrics: Vec<MetricView>,
+    /// What the attempt has cost; `null` without a budget.
+    pub budget: Option<BudgetView>,
     /// What the last hour was like; `null` before stable was seen for a minute.
     pub usual: Option<UsualView>,
+}
+
+/// What an attempt has cost, and may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct BudgetView {
+    /// Users of canaries; `null` when they are not bounded.
+    pub users: Option<SpentView>,
+    /// Failures of canaries beyond as many as stable would have had; `null` when they are not bounded.
+    pub extra_errors: Option<SpentView>,
+    /// `users` or `extra_errors`, once that was reached in this attempt.
+    pub reached: Option<&'static str>,
+}
+
+/// So much of so much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct SpentView {
+    /// So much there was.
+    pub used: u64,
+    /// So much is allowed.
+    pub allowed: u64,
 }
 
 /// What an average window of the last hour was.

@@ -26,7 +26,7 @@ impl Past {
         &mut self,
         route: &model::Route,
         revision: u64,
-        has_tripped: bool,
+        has_told: bool,
     ) -> bool {
         if self.control.standing().revision() <= revision {
             return false;
@@ -36,7 +36,7 @@ impl Past {
         let mut edits = later.filter_map(|(_, delta)| delta.routes.get(&route.name));
         edits.any(|edit| {
             let edit = (edit.before.as_ref(), edit.after.as_ref());
-            begins_another(edit, route.stable_pool(), has_tripped)
+            begins_another(edit, route.stable_pool(), has_told)
         })
     }
 

@@ -96,12 +96,12 @@ impl Entry {
     ) -> bool {
         let before = self.watch.situation().revision;
         let is_one = situation.revision <= before + 1;
-        let has_tripped = self.watch.guard().has_tripped();
+        let has_told = self.watch.guard().has_told();
         let mut course = self.watch.follow(situation);
         // What came and went since the last look is in the journal alone.
         if !is_one
             && course != Course::Attempt
-            && past.begins_another(route, before, has_tripped).await
+            && past.begins_another(route, before, has_told).await
         {
             self.watch.begin();
             course = Course::Attempt;
@@ -125,14 +125,22 @@ impl Task {
             if let Some(verdict) = verdict {
                 write_window(&self.ledger, name, &entry.watch, self.window, verdict);
             }
-            if let Some(trip) = trip {
-                let tripped = Tripped::now(&trip);
+            // A trip comes first; what is spent still is a second later.
+            let tripped = match trip {
+                Some(trip) => Some(Tripped::now(&trip)),
+                None => entry
+                    .watch
+                    .spent()
+                    .map(|spent| Tripped::spent(spent.item, spent.to_string())),
+            };
+            if let Some(tripped) = tripped {
                 let line = Line::Trip {
                     window: self.window,
                     revision: entry.watch.situation().revision,
                     why: tripped.why.clone(),
                 };
                 self.ledger.write(name, line);
+                write_state(&self.ledger, name, &entry.watch, self.window);
                 entry.why = Some(tripped.why.clone());
                 entry.pending = Some(tripped);
             }
@@ -196,8 +204,8 @@ impl Task {
         let mut watch = Watch::new(witness, evidence, situation);
         let mut before = None;
         if let Some((revision, why)) = written {
-            let has_tripped = watch.guard().has_tripped();
-            if past.begins_another(route, revision, has_tripped).await {
+            let has_told = watch.guard().has_told();
+            if past.begins_another(route, revision, has_told).await {
                 watch.begin();
             } else {
                 before = Tripped::before(watch.guard().evidence(), why.as_deref());
@@ -205,8 +213,10 @@ impl Task {
         }
         write_state(&self.ledger, name, &watch, self.window - 1);
         let why = before.as_ref().map(|before| before.why.clone());
-        let on_trip = trip::on_trip(route);
-        let pending = before.filter(|_| trip::is_outstanding(on_trip, watch.situation()));
+        let pending = before.filter(|before| {
+            let done = before.done(trip::on_trip(route));
+            trip::is_outstanding(done, watch.situation())
+        });
         let entry = Entry {
             watch,
             pending,
@@ -229,6 +239,7 @@ impl Task {
             };
             let route = standing.structure.route_named(name);
             let on_trip = route.map_or(OnTrip::Alert, |route| trip::on_trip(&route.settings));
+            let on_trip = tripped.done(on_trip);
             let why = &tripped.why;
             match trip::carry_out(&self.control, name, tripped, on_trip).await {
                 Ok(()) => {
@@ -264,6 +275,7 @@ impl Task {
                     .iter()
                     .map(|metric| (metric.metric, metric.log_evidence))
                     .collect(),
+                has_budget: view.budget.is_some(),
             }
         }));
         self.guards.tell(views);

@@ -1,6 +1,6 @@
 //! What follows from a trip: the order that control gets, and the words for it.
 
-use canary::guard::{Evidence, Trip};
+use canary::guard::{Evidence, Item, Trip};
 use config::model::{self, OnTrip};
 
 use super::ACTOR;
@@ -14,6 +14,8 @@ pub(super) struct Tripped {
     pub(super) cause: &'static str,
     /// In words.
     pub(super) why: String,
+    /// What is done, where the file has no say.
+    done: Option<OnTrip>,
 }
 
 impl Tripped {
@@ -22,16 +24,43 @@ impl Tripped {
             Trip::Evidence { metric, .. } => metric.as_str(),
             Trip::HardLimit { .. } => "hard_limit",
         };
-        let why = trip.to_string();
-        Self { cause, why }
+        Self {
+            cause,
+            why: trip.to_string(),
+            done: None,
+        }
+    }
+
+    /// A spent budget holds canaries where they are: it is no evidence against them.
+    pub(super) fn spent(item: Item, why: String) -> Self {
+        let cause = match item {
+            Item::ExtraErrors => "budget_extra_errors",
+            Item::Users => "budget_users",
+        };
+        let done = Some(OnTrip::Freeze);
+        Self { cause, why, done }
+    }
+
+    /// What is done about it, when the file says `on_trip`.
+    pub(super) fn done(&self, on_trip: OnTrip) -> OnTrip {
+        self.done.unwrap_or(on_trip)
     }
 
     /// By `evidence` that was written down; `why` in the words of then, if those were written down too.
     pub(super) fn before(evidence: &Evidence, why: Option<&str>) -> Option<Self> {
-        let cause = evidence.tripped()?.as_str();
-        let unknown = || format!("{cause}: there was enough evidence of harm before the restart");
+        let cause = evidence.tripped().map(|metric| metric.as_str());
+        let spent = evidence.spending().spent();
+        let what = cause.or_else(|| Some(spent?.as_str()))?;
+        let unknown = || format!("{what}: there was enough of it before the restart");
         let why = why.map_or_else(unknown, str::to_owned);
-        Some(Self { cause, why })
+        match (cause, spent) {
+            (Some(cause), _) => Some(Self {
+                cause,
+                why,
+                done: None,
+            }),
+            (None, item) => Some(Self::spent(item?, why)),
+        }
     }
 }
 

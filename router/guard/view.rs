@@ -1,9 +1,9 @@
 //! What a guard says to whoever looks.
 
-use canary::guard::{GateTerms, Metric, Standing};
+use canary::guard::{BudgetTerms, GateTerms, Metric, Standing};
 
 use super::watch::Watch;
-use crate::control::{GateView, GuardView, MetricView, Sides, UsualView};
+use crate::control::{BudgetView, GateView, GuardView, MetricView, Sides, SpentView, UsualView};
 
 /// Minutes of stable that a temper needs before its evidence can be trusted in a restless pool.
 pub(super) const WARM_MIN: u32 = 180;
@@ -33,8 +33,22 @@ pub(crate) fn of(watch: &Watch, why: Option<&str>) -> GuardView {
             open: evidence.gate().is_open(),
             users: evidence.gate_units(),
         },
+        budget: watch.situation().budget.map(|terms| budget(watch, terms)),
         usual: usual(watch),
         metrics: Metric::ALL.map(|metric| metric_view(watch, metric)).into(),
+    }
+}
+
+fn budget(watch: &Watch, terms: BudgetTerms) -> BudgetView {
+    let spending = watch.guard().evidence().spending();
+    let of = |used: u64, allowed: Option<u64>| {
+        let allowed = allowed?;
+        Some(SpentView { used, allowed })
+    };
+    BudgetView {
+        users: of(spending.users(), terms.users),
+        extra_errors: of(spending.extra_errors(), terms.extra_errors),
+        reached: spending.spent().map(|item| item.as_str()),
     }
 }
 

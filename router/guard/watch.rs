@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use canary::guard::{Armed, Evidence, Guard, HardTerms, Observed, Rules, Trip, Verdict};
+use canary::guard::{Armed, BudgetTerms, Evidence, Guard, HardTerms, Observed, Rules, Spent, Trip, Verdict};
 use config::live::{Latch, Live, LiveRoute, Share, Weights, canaries_share};
 use config::model;
 
@@ -25,6 +25,7 @@ pub(crate) struct Situation {
     pub(crate) stable_is_well: bool,
     pub(crate) rules: Rules,
     pub(crate) hard: HardTerms,
+    pub(crate) budget: Option<BudgetTerms>,
 }
 
 impl Situation {
@@ -41,6 +42,7 @@ impl Situation {
             stable_is_well,
             rules: rules(route),
             hard: hard(&guard.hard_limit),
+            budget: budget(&guard.budget),
         })
     }
 
@@ -65,19 +67,20 @@ fn is_raised(before: &Weights, after: &Weights, stable: &str) -> bool {
     canaries.any(|pool| Share::of(after, pool).ratio() > Share::of(before, pool).ratio())
 }
 
-/// Whether a change of a route begins another attempt, after one that `has_tripped` or not: the route came anew; a rollback
-/// was lifted, or a freeze after a trip; or a canary was raised after a trip, by somebody who was told, and insists.
+/// Whether a change of a route begins another attempt, after one that `has_told` of a trip or a spent budget, or not: the
+/// route came anew; a rollback was lifted, or what followed from that; or a canary was raised after it, by somebody who
+/// knows and insists.
 pub(super) fn begins_another(
     (before, after): (Option<&LiveRoute>, Option<&LiveRoute>),
     stable: &str,
-    has_tripped: bool,
+    has_told: bool,
 ) -> bool {
     let (Some(before), Some(after)) = (before, after) else {
         return true;
     };
     let is_lifted = before.state.holds() && !after.state.holds();
     let is_raised = is_raised(&before.weights, &after.weights, stable);
-    is_lifted && before.state == Latch::RolledBack || has_tripped && (is_lifted || is_raised)
+    is_lifted && before.state == Latch::RolledBack || has_told && (is_lifted || is_raised)
 }
 
 fn hard(limit: &model::HardLimit) -> HardTerms {
@@ -101,6 +104,15 @@ pub(crate) enum Course {
     Step,
 }
 
+/// `None` when nothing is bounded.
+fn budget(written: &model::Budget) -> Option<BudgetTerms> {
+    let terms = BudgetTerms {
+        users: written.users.map(u64::from),
+        extra_errors: written.extra_errors.map(u64::from),
+    };
+    (terms != BudgetTerms::default()).then_some(terms)
+}
+
 /// The guard of one route.
 #[derive(Debug)]
 pub(crate) struct Watch {
@@ -119,9 +131,11 @@ impl Watch {
         situation: Situation,
     ) -> Self {
         let evidence = evidence.unwrap_or_else(|| Evidence::new(situation.rules));
+        let mut guard = Guard::new(evidence);
+        guard.allow(situation.budget);
         Self {
             witness,
-            guard: Guard::new(evidence),
+            guard,
             window: Observed::default(),
             situation,
             minute: None,
@@ -131,9 +145,10 @@ impl Watch {
     /// What is in force now; begins what begins with it.
     pub(crate) fn follow(&mut self, situation: Situation) -> Course {
         let before = std::mem::replace(&mut self.situation, situation);
+        self.guard.allow(self.situation.budget);
         let (stable, before) = (&self.situation.stable, before.current);
         let edit = (Some(&before), Some(&self.situation.current));
-        if begins_another(edit, stable, self.guard.has_tripped()) {
+        if begins_another(edit, stable, self.guard.has_told()) {
             self.begin();
             return Course::Attempt;
         }
@@ -165,6 +180,11 @@ impl Watch {
         let verdict = verdict.map(|start_ms| self.close(start_ms));
         let trip = trip.or_else(|| verdict.as_ref()?.trip.clone());
         (trip, verdict)
+    }
+
+    /// The bound of the budget that is reached now; said once an attempt.
+    pub(crate) fn spent(&mut self) -> Option<Spent> {
+        self.guard.spent()
     }
 
     /// A second is over.
@@ -253,6 +273,7 @@ pub(super) mod tests {
             stable_is_well: true,
             rules: rules(),
             hard: hard(&guard.hard_limit),
+            budget: None,
         }
     }
 
@@ -331,6 +352,29 @@ pub(super) mod tests {
             let course = watch.follow(situation(share, latch));
             assert_eq!(course, expected, "{share} {latch:?}");
         }
+    }
+
+    #[test]
+    fn a_freeze_by_a_spent_budget_ends_with_its_attempt() {
+        let mut watch = watch(0.1);
+        let with = |latch| Situation {
+            budget: budget(&model::Budget {
+                users: None,
+                extra_errors: Some(10),
+            }),
+            ..situation(0.1, latch)
+        };
+        watch.follow(with(Latch::Normal));
+        fail(&watch, 12);
+        assert_eq!(watch.second(), None);
+        let spent = watch.spent().unwrap();
+        assert_eq!((spent.used, spent.allowed), (12, 10));
+        assert_eq!(watch.spent(), None, "once an attempt");
+        assert_eq!(watch.follow(with(Latch::Frozen)), Course::Same);
+        assert_eq!(watch.follow(with(Latch::Normal)), Course::Attempt);
+        fail(&watch, 9);
+        watch.second();
+        assert_eq!(watch.spent(), None, "another attempt has another budget");
     }
 
     #[test]

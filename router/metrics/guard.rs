@@ -6,6 +6,8 @@ use super::own::Own;
 
 /// What trips without evidence.
 const HARD_LIMIT: &str = "hard_limit";
+/// What a spent budget trips by.
+const BUDGET: [&str; 2] = ["budget_extra_errors", "budget_users"];
 
 pub(super) struct Guards {
     evidence: GaugeVec,
@@ -23,6 +25,8 @@ pub struct Guarded<'a> {
     pub state: &'static str,
     /// Evidence of harm by metric.
     pub evidence: Vec<(&'static str, f64)>,
+    /// Whether an attempt may cost no more than the file says.
+    pub has_budget: bool,
 }
 
 impl Guards {
@@ -40,7 +44,7 @@ impl Guards {
             ),
             trips: own.counters(
                 "kanaria_guard_trips_total",
-                "Times that there was enough evidence of harm by a route's canaries.",
+                "Times that there was enough evidence of harm by a route's canaries, or that a budget was spent.",
                 &["route", "metric"],
             ),
             ramp_step: own.gauges(
@@ -65,6 +69,7 @@ impl Guards {
             route,
             state,
             evidence,
+            has_budget,
         } in guarded
         {
             self.state.with_label_values(&[route]).set(number(state));
@@ -74,7 +79,10 @@ impl Guards {
                 self.trips.with_label_values(&[route, metric]);
             }
             // All are there from the start, so that the first trip is seen as a rise.
-            self.trips.with_label_values(&[route, HARD_LIMIT]);
+            let others = BUDGET.iter().filter(|_| has_budget).chain([&HARD_LIMIT]);
+            for cause in others {
+                self.trips.with_label_values(&[route, cause]);
+            }
         }
     }
 

@@ -75,10 +75,11 @@ fn trips_of_every_cause_are_counted_from_the_start() {
         route: "blogs",
         state: "no_data",
         evidence: vec![("errors", 0.0)],
+        has_budget: true,
     };
     metrics.guarded([guarded].into_iter());
     let text = metrics.gather();
-    for cause in ["errors", "hard_limit"] {
+    for cause in ["errors", "hard_limit", "budget_users"] {
         let line = format!("kanaria_guard_trips_total{{metric=\"{cause}\",route=\"blogs\"}} 0\n");
         assert!(text.contains(&line), "{line}{text}");
     }

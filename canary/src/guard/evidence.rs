@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::metric::{Metric, Rules};
-use super::{Gate, GateTerms, Process, Row, Temper, Terms, Window};
+use super::{Gate, GateTerms, Process, Row, Spending, Temper, Terms, Window};
 
 /// The evidence of one attempt, and what is known of stable beyond it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,6 +16,9 @@ pub struct Evidence {
     gate: Gate,
     /// Units of the canary at risk since the gate was shut.
     gate_units: u64,
+    /// What the attempt has cost, while there is a budget.
+    #[serde(default)]
+    pub(super) spending: Spending,
 }
 
 /// One metric.
@@ -51,6 +54,7 @@ impl Evidence {
             tracks: Metric::ALL.map(|metric| Track::new(&rules.terms(metric))),
             gate: Gate::new(&GateTerms::default()),
             gate_units: 0,
+            spending: Spending::default(),
         }
     }
 
@@ -137,6 +141,11 @@ impl Evidence {
     /// Units of the canary at risk since then, window by window.
     pub const fn gate_units(&self) -> u64 {
         self.gate_units
+    }
+
+    /// What the attempt has cost, while there was a budget.
+    pub const fn spending(&self) -> &Spending {
+        &self.spending
     }
 
     /// The first metric with enough evidence of harm.

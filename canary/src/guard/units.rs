@@ -107,6 +107,13 @@ impl Units {
     }
 }
 
+/// The same units, in whatever form.
+impl PartialEq for Units {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().eq(other.iter())
+    }
+}
+
 impl Extend<u16> for Units {
     fn extend<I: IntoIterator<Item = u16>>(&mut self, units: I) {
         for unit in units {

@@ -5,7 +5,7 @@ use super::hard_limit::{HardLimit, HardTerms, Second};
 use super::hour::{Hour, Usual};
 use super::metric::{Metric, Rules};
 use super::reference::Reference;
-use super::{Epoch, Recent, RiskSet, Row, Rows, Standing, Thresholds, Units};
+use super::{BudgetTerms, Epoch, Recent, RiskSet, Row, Rows, Spent, Standing, Thresholds, Units};
 
 /// What was counted in a window.
 #[derive(Clone, Debug, Default)]
@@ -72,6 +72,7 @@ pub struct Guard {
     reference: Reference,
     hour: Hour,
     hard: HardLimit,
+    budget: Option<BudgetTerms>,
     units_c: u32,
     minute: Option<u64>,
     has_tripped: bool,
@@ -88,6 +89,7 @@ impl Guard {
             reference: Reference::default(),
             hour: Hour::default(),
             hard: HardLimit::default(),
+            budget: None,
             units_c: 0,
             minute: None,
         }
@@ -98,6 +100,11 @@ impl Guard {
         self.evidence.begin(rules);
         self.hard.clear();
         self.has_tripped = false;
+    }
+
+    /// From now on an attempt may cost so much; nothing is counted for a budget that is not there.
+    pub const fn allow(&mut self, budget: Option<BudgetTerms>) {
+        self.budget = budget;
     }
 
     /// The canary was given more.
@@ -116,6 +123,9 @@ impl Guard {
         }
         // How many units there are may decide about their window; how they fared may not.
         let has_data = self.recents[Metric::Errors as usize].has_data(self.units_c);
+        if armed == Armed::Yes && self.budget.is_some() {
+            self.evidence.spending.users_came(&observed.active[0]);
+        }
         let bets = armed == Armed::Yes && !self.has_tripped && has_data;
         let mut taken = Vec::new();
         for (metric, rows) in Metric::ALL.into_iter().zip(rows) {
@@ -140,7 +150,12 @@ impl Guard {
         armed: Armed,
         stable_is_well: bool,
     ) -> Option<Trip> {
+        let of_canary = (second.n_c, second.k_c);
         let is_reached = self.hard.second(terms, second);
+        if armed == Armed::Yes && self.budget.is_some() {
+            let [_, _, n_b, k_b] = self.hard.counts();
+            self.evidence.spending.second(of_canary, (n_b, k_b));
+        }
         if !is_reached || armed == Armed::No || self.has_tripped || !stable_is_well {
             return None;
         }
@@ -148,6 +163,12 @@ impl Guard {
         Some(Trip::HardLimit {
             counts: self.hard.counts(),
         })
+    }
+
+    /// The bound of the budget that is reached now; said once an attempt.
+    pub fn spent(&mut self) -> Option<Spent> {
+        let terms = self.budget?;
+        self.evidence.spending.reached(&terms)
     }
 
     fn turn_minute(&mut self, start_ms: u64) {
@@ -228,6 +249,11 @@ impl Guard {
     /// Units that count no more for `errors` until the epoch ends, of canary and stable.
     pub fn failed(&self) -> (usize, usize) {
         self.risks[0].failed()
+    }
+
+    /// Whether somebody was told something in this attempt, so that whoever insists begins another one.
+    pub const fn has_told(&self) -> bool {
+        self.has_tripped || self.evidence.spending().spent().is_some()
     }
 
     /// Whether this attempt has ended.

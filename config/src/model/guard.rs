@@ -24,6 +24,8 @@ pub struct Guard {
     pub latency: LatencyBound,
     /// Takes back within seconds, without statistics, when a canary fails that much and stable does not.
     pub hard_limit: HardLimit,
+    /// What an attempt may cost. When it has, canaries may not rise any more until `resume`, which begins another attempt.
+    pub budget: Budget,
 }
 
 impl Default for Guard {
@@ -35,6 +37,7 @@ impl Default for Guard {
             client_errors: ClientErrorBound::default(),
             latency: LatencyBound::default(),
             hard_limit: HardLimit::default(),
+            budget: Budget::default(),
         }
     }
 }
@@ -136,4 +139,17 @@ impl Default for HardLimit {
             window: Duration::seconds(10),
         }
     }
+}
+
+/// What an attempt may cost, by keys that are there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Budget {
+    /// Users that canaries have had, by what makes them sticky; counted to about a percent. A client without a cookie or
+    /// key counts anew with each request.
+    #[schemars(range(min = 1, max = 400000))]
+    pub users: Option<u32>,
+    /// Requests of canaries that failed, beyond as many as would have at stable's rate of the moment.
+    #[schemars(range(min = 1))]
+    pub extra_errors: Option<u32>,
 }

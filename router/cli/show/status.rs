@@ -3,7 +3,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::answers::{Cap, Discovery, Guard, Metric, Pool, Route, Status, share_of};
+use super::super::answers::{
+    Budget, Cap, Discovery, Guard, Metric, Pool, Route, Spent, Status, share_of,
+};
 use super::super::execute::Surroundings;
 use super::super::offline::{command, pretty};
 use super::super::table::{Table, cut};
@@ -199,12 +201,27 @@ fn guarded(guard: &Guard, surroundings: &Surroundings) -> String {
         )
     });
     format!(
-        "  guard {}: {}{}{}",
+        "  guard {}: {}{}{}{}",
         paint(&word, color, surroundings),
         clean(&guard.reason),
         most.unwrap_or_default(),
+        guard.budget.as_ref().map_or_else(String::new, spent),
         cold.unwrap_or_default(),
     )
+}
+
+/// What the attempt has cost, of what it may.
+fn spent(budget: &Budget) -> String {
+    let of = |spent: Option<Spent>, what: &str| {
+        let Spent { used, allowed } = spent?;
+        Some(format!("{used} of {allowed} {what}"))
+    };
+    let items = [
+        of(budget.users, "users"),
+        of(budget.extra_errors, "extra errors"),
+    ];
+    let items: Vec<_> = items.into_iter().flatten().collect();
+    format!("; budget: {}", items.join(", "))
 }
 
 /// Whose the weights are, since when and why.

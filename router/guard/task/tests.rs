@@ -244,3 +244,44 @@ async fn requests_are_seen_also_after_two_reloads_between_two_looks() {
     site.look().await;
     assert_eq!(site.latch(), Latch::RolledBack);
 }
+
+#[tokio::test]
+async fn a_spent_budget_freezes_the_route_and_resume_brings_another_one() {
+    let mut site = Site::with(json!({ "on_trip": "alert", "budget": { "extra_errors": 5 } }));
+    site.look().await;
+    let witness = site.task.guards.witnesses.of("blogs").unwrap();
+    let fail = |n| {
+        for unit in 0..n {
+            witness.observe(&crate::witness::Observation {
+                side: crate::witness::Side::Canary,
+                unit,
+                outcome: crate::witness::Outcome::Failed,
+                time_us: None,
+            });
+        }
+    };
+    fail(6);
+    site.look().await;
+    assert_eq!(site.latch(), Latch::Frozen);
+    let history = site.rig.control.history(1).await.unwrap();
+    let reason =
+        "budget: 6 failures of the canary more than stable would have had in this attempt, 5 are allowed";
+    assert_eq!(
+        (&*history[0].actor, history[0].reason.as_deref()),
+        (ACTOR, Some(reason))
+    );
+    let view = site.task.guards.view("blogs").unwrap();
+    assert_eq!(view.reason, reason);
+    let spent = view.budget.unwrap();
+    assert_eq!(
+        (spent.reached, spent.extra_errors.map(|spent| spent.used)),
+        (Some("extra_errors"), Some(6))
+    );
+    let route = || "blogs".to_owned();
+    site.order(Action::Resume { route: route() }).await;
+    site.look().await;
+    assert_eq!((site.latch(), site.attempt()), (Latch::Normal, 2));
+    fail(4);
+    site.look().await;
+    assert_eq!(site.latch(), Latch::Normal, "another budget");
+}
