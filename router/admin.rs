@@ -12,6 +12,7 @@ mod openapi;
 mod page;
 mod problem;
 mod ramp;
+mod report;
 mod serve;
 mod shadow;
 mod socket;
@@ -103,6 +104,7 @@ fn api() -> Router<Arc<Admin>> {
         .route("/shadows", get(shadow::all))
         .route("/routes/{name}/ramp", get(ramp::look).post(ramp::change))
         .route("/routes/{name}/forecast", get(ramp::foretell))
+        .route("/routes/{name}/report", get(report::report))
         .route("/routes/{name}/weights", put(changes::weights))
         .route("/routes/{name}/rollback", post(changes::rollback_one))
         .route("/routes/{name}/resume", post(changes::resume))

@@ -14,6 +14,7 @@ mod notice;
 mod order;
 mod persist;
 mod ramps;
+mod report;
 mod standing;
 mod targets;
 mod task;
@@ -43,8 +44,14 @@ pub use lend::{Loan, Settled, Terms};
 pub use notice::Notice;
 pub use order::{Action, Done, Order, Rejection, Shift};
 pub use ramps::{Around, may_turn, probed};
+pub use report::{
+    Account, ChangeView, HarmView, IncidentView, ReportView, StageView, StepOf, SumView,
+};
 pub use standing::Standing;
-pub use verdict::{BudgetView, GateView, GuardView, MetricView, Pace, RampView, Sides, SpentView, StepView, UsualView};
+pub use verdict::{
+    BudgetView, GateView, GuardView, MetricView, Pace, RampView, Sides, SpentView, StepView,
+    UsualView,
+};
 
 /// Orders waiting at the same time; more wait outside.
 const QUEUE: usize = 256;

@@ -3,6 +3,7 @@
 //! What harm is, and how much evidence is enough, is `canary::guard`'s; how weights are changed is control's, which gets
 //! an order like anybody else's. This is one task that wakes every second, away from the path of requests.
 
+mod account;
 mod ledger;
 mod past;
 pub mod replay;
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::control::GuardView;
 use crate::witness::Witnesses;
 
+pub use account::account;
 pub use task::run;
 
 /// Name of the folder of evidence in the state folder.

@@ -105,6 +105,26 @@ fn a_canary_that_fails_half_of_its_requests_is_taken_back_within_15_seconds() {
     let raise = kanaria.run(&["weights", "web", "ec2=90", "ecs=10"]);
     assert_eq!(raise.code, Some(1), "latched: {raise:?}");
     replayed(&kanaria);
+    reported(&kanaria);
+}
+
+/// The report tells what happened, as a page and as data.
+#[track_caller]
+fn reported(kanaria: &Kanaria) {
+    let page = kanaria.run(&["report", "web"]).stdout;
+    let told = kanaria.run(&["report", "web", "--json"]).stdout;
+    let told: Value = serde_json::from_str(&told).expect("JSON");
+    println!("{page}");
+    assert_eq!(told["incidents"][0]["what"], "rollback");
+    assert_eq!(told["incidents"][0]["actor"], "guard");
+    let stage = &told["stages"][0];
+    assert_eq!(stage["shares"], json!({ "ec2": 90.0, "ecs": 10.0 }));
+    assert!(
+        stage["seen"]["users"]["canary"].as_u64() > Some(0),
+        "{told}"
+    );
+    assert!(page.contains("| guard | rollback |"), "{page}");
+    assert!(page.contains("users of the canary failed"), "{page}");
 }
 
 /// Everything that was decided follows from what was written down.
@@ -304,7 +324,11 @@ fn a_canary_that_has_had_its_users_rises_no_more_until_somebody_resumes() {
     });
     let shots = load.stop();
     let route = frozen.unwrap_or_else(|| panic!("not frozen: {:#}", guard(&kanaria)));
-    println!("{} requests, then {}", shots.len(), route["guard"]["budget"]);
+    println!(
+        "{} requests, then {}",
+        shots.len(),
+        route["guard"]["budget"]
+    );
     assert_eq!(
         (&route["actor"], &route["weights"]["ecs"]),
         (&json!("guard"), &json!(10))

@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::OpenApi;
 
 use super::guard::Caller;
-use super::{Problem, changes, events, explain, flags, page, ramp, shadow, targets, views};
+use super::{Problem, changes, events, explain, flags, page, ramp, shadow, targets, views, report};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -31,6 +31,7 @@ use super::{Problem, changes, events, explain, flags, page, ramp, shadow, target
         ramp::look,
         ramp::foretell,
         ramp::change,
+        report::report,
         targets::list,
         targets::one,
         views::history,

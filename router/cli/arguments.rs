@@ -150,6 +150,11 @@ pub enum Verb {
         #[command(subcommand)]
         verb: RampVerb,
     },
+    /// Tell the migration of a route as Markdown: stages with their evidence, incidents, who did what.
+    Report {
+        /// The route.
+        route: String,
+    },
     /// Look into the guard's evidence.
     Guard {
         /// What to do.

@@ -44,6 +44,7 @@ pub(super) enum Show {
     RampTurned,
     Registered,
     Reloaded,
+    Report,
     Reshuffled,
     Restored,
     Resumed,

@@ -77,6 +77,7 @@ pub fn execute(arguments: Arguments, program: &Program, surroundings: &Surroundi
         Verb::Resume { route, change } => on_route(&route, "resume", change, Show::Resumed),
         Verb::Drain(drain) => self::drain(drain),
         Verb::History { limit, verb: None } => history(limit),
+        Verb::Report { route } => report(&route),
         Verb::Restore(restore) => self::restore(restore),
         Verb::Reshuffle(reshuffle) => self::reshuffle(reshuffle),
         Verb::Reload { change } => reload(change),
@@ -174,6 +175,11 @@ fn shadow(asked: &Shadow) -> Question {
 fn history(limit: u32) -> Question {
     let call = Call::get(format!("/api/v1/history?limit={limit}"));
     look(call, Show::History)
+}
+
+fn report(route: &str) -> Question {
+    let call = Call::get(format!("/api/v1/routes/{}/report", segment(route)));
+    look(call, Show::Report)
 }
 
 fn reload(change: Change) -> Question {

@@ -7,6 +7,7 @@ mod forecast;
 mod history;
 pub(super) mod ramp;
 pub(super) mod shadow;
+mod report;
 mod status;
 mod targets;
 
@@ -47,6 +48,7 @@ pub(super) fn answer(
         Show::RampForecast => forecast::forecast(answer, about, surroundings),
         Show::RampPlan => ramp::plan(answer, about, surroundings),
         Show::RampTurned => ramp::turned(answer, about, surroundings),
+        Show::Report => report::report(answer),
         Show::Minted => minted(answer, surroundings),
         Show::Resumed => change::resumed(answer, about, surroundings),
         Show::Rollback => change::rolled_back(answer, about, surroundings),

@@ -1,7 +1,8 @@
 //! Structures, snapshots and a control for tests.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
@@ -17,8 +18,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{
-    Control, CookiesView, DiscoveryView, GuardView, Health, House, Invalid, Observation, Pace,
-    Probing, Run, Setup, Share, TargetView,
+    Account, Control, CookiesView, DiscoveryView, GuardView, Health, House, Invalid, Observation,
+    Pace, Probing, Run, Setup, Share, TargetView,
 };
 use crate::diff::ShadowView;
 use crate::publish::Publisher;
@@ -297,6 +298,8 @@ impl House for Fake {
 
     fn shadows(&self) -> Vec<ShadowView> {
         Vec::new()
+    fn account(&self, _state_dir: &Path, _route: &str, _starts_ms: &[u64]) -> io::Result<Account> {
+        Ok(Account::default())
     }
 
     fn pace(&self, _route: &str) -> Option<Pace> {

@@ -1,7 +1,9 @@
 //! What control asks and tells the rest of the program, so that it depends on none of it.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use serde_json::Value;
 
 use super::{CookiesView, GuardView, Pace};
 use crate::diff::ShadowView;
+use super::{Account, CookiesView, GuardView, Pace};
 
 /// The rest of the program. Its functions may block for as long as reading a file takes, and `load` for as long as the
 /// first answers about new pools may take.
@@ -50,6 +53,8 @@ pub trait House: Send + Sync + 'static {
     fn cookies(&self, route: &str) -> Option<CookiesView>;
     /// What became of the copies of every route with a shadow, and what they showed.
     fn shadows(&self) -> Vec<ShadowView>;
+    /// What the guard of a route has written down in the state folder, by stages that began then, in milliseconds since 1970.
+    fn account(&self, state_dir: &Path, route: &str, starts_ms: &[u64]) -> io::Result<Account>;
     /// How the ramp of a route that runs gets on.
     fn pace(&self, route: &str) -> Option<Pace>;
     /// All metrics as Prometheus text.

@@ -111,6 +111,27 @@ pub struct Sides {
     pub stable: u64,
 }
 
+impl Sides {
+    /// Of a row.
+    pub fn of(canary: u32, stable: u32) -> Self {
+        Self {
+            canary: canary.into(),
+            stable: stable.into(),
+        }
+    }
+}
+
+impl std::ops::Add for Sides {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            canary: self.canary + other.canary,
+            stable: self.stable + other.stable,
+        }
+    }
+}
+
 /// The ramp of one route: its schedule, where it is, and what it waits for.
 #[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct RampView {

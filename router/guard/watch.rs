@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use canary::guard::{Armed, BudgetTerms, Evidence, Guard, HardTerms, Observed, Rules, Spent, Trip, Verdict};
+use canary::guard::{
+    Armed, BudgetTerms, Evidence, Guard, HardTerms, Observed, Rules, Spent, Trip, Verdict,
+};
 use config::live::{Latch, Live, LiveRoute, Share, Weights, canaries_share};
 use config::model;
 

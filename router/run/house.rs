@@ -1,6 +1,7 @@
 //! The rest of the program as control sees it: the file, the pools, the logs, the metrics.
 
 use std::collections::{BTreeMap, HashSet};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -21,15 +22,15 @@ use tokio::sync::broadcast;
 
 use crate::cap::Caps;
 use crate::control::{
-    Control, CookiesView, DiscoveryView, GuardView, Health, House, Invalid, Notice, Observation,
-    Pace, Probing, Share, TargetView,
+    Account, Control, CookiesView, DiscoveryView, GuardView, Health, House, Invalid, Notice,
+    Observation, Pace, Probing, Share, TargetView,
 };
 use crate::cookies;
 use crate::crumbs::Registry;
 use crate::diff::ShadowView;
 use crate::discovery::{Discovery, Report};
 use crate::evict::Evictions;
-use crate::guard::Guards;
+use crate::guard::{self, Guards};
 use crate::plane::Shared;
 use crate::pool::health;
 use crate::pool::{Pools, TargetChange, TargetState, TargetStatus};
@@ -251,6 +252,8 @@ impl House for Home {
 
     fn shadows(&self) -> Vec<ShadowView> {
         self.shadows.views()
+    fn account(&self, state_dir: &Path, route: &str, starts_ms: &[u64]) -> io::Result<Account> {
+        guard::account(state_dir, route, starts_ms)
     }
 
     fn pace(&self, route: &str) -> Option<Pace> {

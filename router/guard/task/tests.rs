@@ -264,8 +264,7 @@ async fn a_spent_budget_freezes_the_route_and_resume_brings_another_one() {
     site.look().await;
     assert_eq!(site.latch(), Latch::Frozen);
     let history = site.rig.control.history(1).await.unwrap();
-    let reason =
-        "budget: 6 failures of the canary more than stable would have had in this attempt, 5 are allowed";
+    let reason = "budget: 6 failures of the canary more than stable would have had in this attempt, 5 are allowed";
     assert_eq!(
         (&*history[0].actor, history[0].reason.as_deref()),
         (ACTOR, Some(reason))
