@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use config::live::{Bounds, Phase, RampOrder, Refusal};
+use config::live::{Phase, RampOrder, Refusal};
 use config::model::{self, Role};
 use serde::Serialize;
 
@@ -11,9 +11,7 @@ use super::changes::{Changed, Name, asked, bounds};
 use super::guard::Caller;
 use super::openapi::{IfMatch, RampBody};
 use super::{Admin, Problem, Shared, tagged, views};
-use crate::control::{
-    Action, ForecastView, Order, RampView, Rejection, Standing, forecast, probed,
-};
+use crate::control::{self, Action, ForecastView, Order, RampView, Rejection, Standing, forecast};
 
 /// A change of a ramp, and the ramp after it.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -116,7 +114,9 @@ pub(super) async fn change(
         },
         None => aborted(&standing, &name)?,
     };
-    let turn = order.as_ref().map(|order| (*order, bounds));
+    let answer = order
+        .as_ref()
+        .and_then(|order| control::probed(&admin.control, &name, *order, bounds));
     let order = Order {
         action,
         actor: caller.actor,
@@ -128,8 +128,8 @@ pub(super) async fn change(
         if_revision: terms.if_revision,
         dry_run: terms.dry_run,
     };
-    if let Some((turn, bounds)) = turn {
-        allowed(&admin, &order, &name, turn, bounds).await?;
+    if let Some(answer) = answer {
+        probed(&admin, &order, answer).await?;
     }
     let done = admin.control.order(order).await?;
     let standing = admin.control.standing();
@@ -141,21 +141,18 @@ pub(super) async fn change(
     Ok(tagged(standing.revision(), Json(answer)))
 }
 
-/// Asks what only targets can answer, when nothing else forbids `order`.
-async fn allowed(
+/// Asks what only targets can answer, once nothing else forbids `order`.
+async fn probed(
     admin: &Admin,
     order: &Order,
-    name: &str,
-    turn: RampOrder,
-    bounds: Bounds,
+    answer: impl Future<Output = Result<(), Refusal>>,
 ) -> Result<(), Problem> {
     let trial = Order {
         dry_run: true,
         ..order.clone()
     };
     admin.control.order(trial).await?;
-    let probed = probed(&admin.control, name, turn, bounds).await;
-    Ok(probed.map_err(Rejection::from)?)
+    Ok(answer.await.map_err(Rejection::from)?)
 }
 
 /// The rollback that ends a ramp which is under way.

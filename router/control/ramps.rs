@@ -59,32 +59,27 @@ pub(super) fn ready(
     may_turn(route, turn, &around)
 }
 
-/// Asks the probe of a ramp that an operator starts or resumes, before control is asked: no change waits for a target.
-///
-/// # Errors
-/// When a target of the canary does not answer as it must.
-pub async fn probed(
+/// What targets of the canary answer to the probe of a ramp that an operator starts or resumes; `None` when they are not
+/// asked. It is asked before control is: no change waits for a target.
+pub fn probed(
     control: &Control,
     name: &str,
     order: RampOrder,
     bounds: Bounds,
-) -> Result<(), Refusal> {
-    let is_asked = matches!(order, RampOrder::Start | RampOrder::Resume) && bounds == Bounds::Kept;
+) -> Option<impl Future<Output = Result<(), Refusal>> + use<>> {
+    let goes_on = matches!(order, RampOrder::Start | RampOrder::Resume);
     let standing = control.standing();
-    let route = standing.structure.route_named(name);
-    let Some(route) = route.filter(|_| is_asked).map(|route| &route.settings) else {
-        return Ok(());
-    };
-    let (Some(ramp), Some(pool)) = (&route.ramp, live::ramped(route)) else {
-        return Ok(());
-    };
-    let Some(probing) = control.house().probe(pool, &ramp.probe) else {
-        return Ok(());
-    };
-    probing.await.map_err(|seen| Refusal::Unprobed {
-        route: route.name.clone(),
-        pool: pool.to_owned(),
-        seen,
+    let route = standing.structure.route_named(name)?;
+    let (ramp, pool) = (
+        route.settings.ramp.as_ref()?,
+        live::ramped(&route.settings)?,
+    );
+    let is_asked = goes_on && bounds == Bounds::Kept;
+    let probing = is_asked.then(|| control.house().probe(pool, &ramp.probe))??;
+    let (route, pool) = (name.to_owned(), pool.to_owned());
+    Some(async move {
+        let answer = probing.await;
+        answer.map_err(|seen| Refusal::Unprobed { route, pool, seen })
     })
 }
 
