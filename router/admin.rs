@@ -4,6 +4,7 @@
 
 mod body;
 mod changes;
+mod compare;
 mod events;
 mod explain;
 mod flags;
@@ -102,6 +103,7 @@ fn api() -> Router<Arc<Admin>> {
         .route("/cookies", get(views::all_cookies))
         .route("/routes/{name}/shadow", get(shadow::one))
         .route("/shadows", get(shadow::all))
+        .route("/routes/{name}/compare", get(compare::compare))
         .route("/routes/{name}/ramp", get(ramp::look).post(ramp::change))
         .route("/routes/{name}/forecast", get(ramp::foretell))
         .route("/routes/{name}/report", get(report::report))

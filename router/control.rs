@@ -6,6 +6,7 @@
 
 mod carry;
 mod change;
+mod comparison;
 mod cookies;
 mod forecast;
 mod house;
@@ -37,6 +38,9 @@ use crate::publish::Publisher;
 use crate::state::Beginning;
 
 pub(crate) use change::in_file_order;
+pub use comparison::{
+    ComparedPath, ComparedPool, Comparison, Figures, Hits, Load, Part, Quantile, Question,
+};
 pub use cookies::{CacheableView, CookieView, CookiesView, FindingView, SkewView, TwiceView};
 pub use forecast::{ForecastView, HarmForecast, StepForecast, forecast, rules};
 pub use house::{DiscoveryView, Health, House, Invalid, Observation, Probing, Share, TargetView};

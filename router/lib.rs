@@ -33,6 +33,7 @@ pub mod shadow;
 pub mod access_log;
 pub mod metrics;
 pub mod record;
+pub mod tally;
 
 pub mod evict;
 pub mod publish;
@@ -47,6 +48,7 @@ pub mod state;
 pub mod audit;
 pub mod plan;
 
+pub mod compare;
 pub mod cookies;
 pub mod discovery;
 pub mod guard;

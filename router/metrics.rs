@@ -18,6 +18,8 @@ mod tls;
 mod webhooks;
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use config::model::{ProxyProtocol, Role};
@@ -31,6 +33,7 @@ use crate::pool::Pools;
 use crate::record::{Blame, Cause, Desync, Record, Retried, Traits};
 use cookies::Cookies;
 pub use cookies::Sighted;
+use crate::tally::Tallies;
 use discovery::Discovery;
 pub use guard::Guarded;
 use guard::Guards;
@@ -245,6 +248,8 @@ impl Metrics {
 
     /// Series of `structure` that an alert must see before they count their first event.
     fn show(&self, structure: &Structure) {
+        let names: HashSet<&str> = structure.routes.iter().map(|route| &*route.name).collect();
+        self.tallies().keep(&|route| names.contains(route));
         for listener in &structure.listeners {
             self.show_listener(listener);
         }
@@ -354,6 +359,11 @@ impl Metrics {
     /// Counts the copies of requests of `route` that became `result`.
     pub(crate) fn shadow(&self, route: &str, result: &str) -> IntCounter {
         self.shadow.of(route, result)
+    }
+
+    /// What the pools of each route did in the last hour.
+    pub fn tallies(&self) -> &Arc<Tallies> {
+        self.requests.tallies()
     }
 
     /// What an access log counts.

@@ -29,6 +29,7 @@ use crate::pool::health;
 use crate::ramp;
 use crate::record::Recorder;
 use crate::source::Watched;
+use crate::tally;
 use crate::tls::{self, Terminators};
 use crate::webhooks;
 pub use house::{Loaded, load, load_with};
@@ -189,6 +190,8 @@ impl Router {
         tokio::spawn(cookies::run(watched, control.clone(), looked));
         let (ramped, told) = (guard_stopped.clone(), Arc::clone(&metrics));
         tokio::spawn(ramp::run(ramps, control.clone(), told, ramped));
+        let tallies = Arc::clone(metrics.tallies());
+        tokio::spawn(tally::run(tallies, guard_stopped.clone()));
         tokio::spawn(guard::run(guards, control.clone(), metrics, guard_stopped));
         let (stop_hooks, hooks_stopped) = watch::channel(false);
         let told = webhooks::run(control.clone(), Arc::clone(&shared.metrics), hooks_stopped);

@@ -152,6 +152,12 @@ pub(crate) fn served(pool: u16, reason: Reason, bucket: u16) -> Record {
     }
 }
 
+/// The head of a GET of `path`.
+pub(crate) fn head(path: &str) -> Head {
+    let path = Some(path.as_bytes());
+    Head::copy([None, None, Some(b"GET"), None, path, None, None, None, None])
+}
+
 /// A request that could not be read.
 pub(crate) fn unreadable() -> Record {
     Record {

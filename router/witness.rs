@@ -13,6 +13,7 @@ use canary::guard::{BINS, Observed, Row, Rows, Second, Thresholds, Units, bin};
 
 use marks::Marks;
 pub use observation::{Observation, Outcome, Side};
+pub(crate) use observation::{outcome, time_us};
 pub use registry::{Board, Witnesses};
 
 /// Groups of units.

@@ -3,6 +3,7 @@
 //! What is not built yet comes later, and with it the rest of the cases.
 
 mod certificates;
+mod evidence;
 mod gree;
 mod hatena;
 mod misoca;

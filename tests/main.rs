@@ -62,6 +62,8 @@ mod fallback;
 mod shadow;
 // How much a pool is asked for: caps, limits, deadlines, further tries, what stands in.
 mod pressure;
+// Pools beside each other: what was counted, marks, paths that a canary harms.
+mod compare;
 // Changes of the live state under load: in force when answered, nothing lost.
 mod change;
 // Targets that come and go by API and by command.

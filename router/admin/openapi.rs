@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::OpenApi;
 
 use super::guard::Caller;
-use super::{Problem, changes, events, explain, flags, page, ramp, shadow, targets, views, report};
+use super::{Problem, changes, events, explain, flags, page, ramp, shadow, targets, views, report, compare};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -24,10 +24,7 @@ use super::{Problem, changes, events, explain, flags, page, ramp, shadow, target
         views::routes,
         views::route,
         views::guard,
-        views::cookies,
-        views::all_cookies,
-        shadow::one,
-        shadow::all,
+    views::cookies, views::all_cookies, shadow::one, shadow::all, compare::compare,
         ramp::look,
         ramp::foretell,
         ramp::change,

@@ -98,6 +98,16 @@ pub enum Verb {
         #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "2", value_parser = clap::value_parser!(u64).range(1..=3600))]
         watch: Option<u64>,
     },
+    /// The pools of a route beside each other: what went wrong, how long it took, on which paths a canary does harm.
+    ///
+    /// For a look; intervals are of 95 % and for one look. What takes a canary back by itself is `[routes.guard]`.
+    Compare {
+        /// The route.
+        route: String,
+        /// How far back, 1m to 1h.
+        #[arg(long, value_name = "DURATION", default_value = "10m")]
+        window: config::units::Duration,
+    },
     /// Show the weights of a route, or set them.
     #[command(
         after_help = "A share is weight / sum. Name every pool of the route:\n  \

@@ -72,6 +72,7 @@ pub fn execute(arguments: Arguments, program: &Program, surroundings: &Surroundi
             return watch::watch(|| status(route.as_deref()), every, &remote, surroundings);
         }
         Verb::Status { route, watch: None } => status(route.as_deref()),
+        Verb::Compare { route, window } => compare(&route, window),
         Verb::Weights(weights) => self::weights(weights),
         Verb::Rollback { route, change } => rollback(route, change),
         Verb::Resume { route, change } => on_route(&route, "resume", change, Show::Resumed),
@@ -170,6 +171,10 @@ fn shadow(asked: &Shadow) -> Question {
             .map(|Unwanted::Diff| show::shadow::differs as fn(&Value) -> bool),
         ..look(call, Show::Shadows)
     }
+fn compare(route: &str, window: config::units::Duration) -> Question {
+    let route = segment(route);
+    let call = Call::get(format!("/api/v1/routes/{route}/compare?window={window}"));
+    look(call, Show::Comparison)
 }
 
 fn history(limit: u32) -> Question {

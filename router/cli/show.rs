@@ -2,6 +2,7 @@
 
 mod change;
 mod cookies;
+mod compare;
 mod explanation;
 mod forecast;
 mod history;
@@ -32,6 +33,7 @@ pub(super) fn answer(
 ) -> String {
     match show {
         Show::Cookies | Show::CookiesAtPeace => cookies::cookies(answer, surroundings),
+        Show::Comparison => compare::compare(answer, surroundings),
         Show::Deregistered => targets::deregistered(answer, about, surroundings),
         Show::Registered => targets::registered(answer, about, surroundings),
         Show::Targets => targets::list(answer, about, surroundings),

@@ -23,6 +23,19 @@ pub(super) fn count(n: usize, noun: &str) -> String {
     format!("{n} {noun}{plural}")
 }
 
+/// Bytes in one unit: `512 B`, `1.5 MiB`.
+pub(super) fn bytes(n: f64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let (mut n, mut unit) = (n, 0);
+    while n >= 1024.0 && unit + 1 < UNITS.len() {
+        (n, unit) = (n / 1024.0, unit + 1);
+    }
+    match unit {
+        0 => format!("{n:.0} B"),
+        _ => format!("{n:.1} {}", UNITS[unit]),
+    }
+}
+
 /// A length of time in one unit: `40 s`, `3 h`.
 pub(super) fn duration(seconds: i64) -> String {
     match seconds {

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use config::bucket::Secret;
 use config::facts::Facts;
@@ -18,11 +19,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{
-    Account, Control, CookiesView, DiscoveryView, GuardView, Health, House, Invalid, Observation,
-    Pace, Probing, Run, Setup, Share, TargetView,
+    Account, Control, CookiesView, DiscoveryView, GuardView, Health, House, Invalid, Observation, Pace, Probing, Run, Setup, Share, TargetView, Comparison, Question,
 };
 use crate::diff::ShadowView;
 use crate::publish::Publisher;
+use crate::tally::Tallies;
 use crate::{control, state};
 
 /// Name, stable, weights in file order.
@@ -286,6 +287,10 @@ impl House for Fake {
             users: Some(0.05),
             requests: Some(0.04),
         }]
+    }
+
+    fn compare(&self, question: &Question<'_>, now: SystemTime) -> Comparison {
+        crate::compare::compare(&Tallies::default(), question, now)
     }
 
     fn guard(&self, _route: &str) -> Option<GuardView> {

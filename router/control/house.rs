@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use config::facts::Facts;
 use config::live::{Live, TargetEdits};
@@ -19,6 +19,7 @@ use serde_json::Value;
 use super::{CookiesView, GuardView, Pace};
 use crate::diff::ShadowView;
 use super::{Account, CookiesView, GuardView, Pace};
+use super::{Comparison, GuardView, Pace, Question};
 
 /// The rest of the program. Its functions may block for as long as reading a file takes, and `load` for as long as the
 /// first answers about new pools may take.
@@ -47,6 +48,8 @@ pub trait House: Send + Sync + 'static {
     fn discovery(&self, pool: &str) -> Option<DiscoveryView>;
     /// Achieved shares of a route, by pool.
     fn shares(&self, route: &str) -> Vec<Share>;
+    /// The pools of a route beside each other.
+    fn compare(&self, question: &Question<'_>, now: SystemTime) -> Comparison;
     /// What the guard of a route says; `None` without one.
     fn guard(&self, route: &str) -> Option<GuardView>;
     /// What is known of the cookies of a route; `None` when it has no two pools.

@@ -15,7 +15,8 @@ pub(super) struct Key {
     pub(super) reason: Option<Reason>,
     pub(super) sticky: Option<Sticky>,
     code: u16,
-    pub(super) switched: bool,
+    /// The pool first chosen, when another one served.
+    pub(super) from: Option<PoolId>,
 }
 
 impl Key {
@@ -27,7 +28,7 @@ impl Key {
             reason: choice.map(|choice| choice.reason),
             sticky: choice.map(|choice| choice.sticky),
             code: record.status,
-            switched: record.switched_from.is_some(),
+            from: record.switched_from,
         }
     }
 
@@ -35,14 +36,12 @@ impl Key {
     pub(super) fn packed(&self) -> u64 {
         let partition = self.partition.map_or(0, |id| u64::from(id.0) + 1);
         let pool = self.pool.map_or(0, |id| u64::from(id.0) + 1);
+        let from = self.from.map_or(0, |id| u64::from(id.0) + 1);
+        // All codes above are one series.
+        let code = u64::from(self.code.min(1023));
         let reason = self.reason.map_or(0, |reason| reason as u64 + 1);
         let sticky = self.sticky.map_or(0, |sticky| sticky as u64 + 1);
-        partition << 48
-            | pool << 32
-            | u64::from(self.code) << 16
-            | reason << 8
-            | sticky << 1
-            | u64::from(self.switched)
+        partition << 48 | pool << 32 | from << 16 | code << 6 | reason << 3 | sticky
     }
 
     /// Targets may answer any three digits; what HTTP does not define is one series.
@@ -90,17 +89,17 @@ mod tests {
         let mut n_keys = 0;
         for partition in [None, Some(0), Some(1), Some(999)] {
             for pool in [None, Some(0), Some(1), Some(255)] {
-                for code in [0, 1, 200, 599, u16::MAX] {
+                for code in [0, 1, 200, 599, 999, u16::MAX] {
                     for reason in [None, Some(Reason::Flag), Some(Reason::Failover)] {
                         for sticky in [None, Some(Sticky::Hit), Some(Sticky::None)] {
-                            for switched in [false, true] {
+                            for from in [None, Some(0), Some(1), Some(255)] {
                                 let key = Key {
                                     partition: partition.map(PartitionId),
                                     pool: pool.map(PoolId),
                                     reason,
                                     sticky,
                                     code,
-                                    switched,
+                                    from: from.map(PoolId),
                                 };
                                 numbers.insert(key.packed());
                                 n_keys += 1;

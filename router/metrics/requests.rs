@@ -19,6 +19,7 @@ use super::key::{Key, Spread};
 use super::own::Own;
 use super::shares::{RouteShares, Share};
 use crate::record::Record;
+use crate::tally::{Seat, Tallies};
 
 const SECONDS: &[f64] = &[
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
@@ -26,6 +27,7 @@ const SECONDS: &[f64] = &[
 
 pub(super) struct Requests {
     vectors: Vectors,
+    tallies: Arc<Tallies>,
     board: ArcSwap<Board>,
 }
 
@@ -65,14 +67,22 @@ struct Series {
     sent: IntCounter,
     sticky: Option<IntCounter>,
     switches: Option<IntCounter>,
+    /// Where pools are compared; none when it is charged to none.
+    seat: Option<Seat>,
 }
 
 impl Requests {
     pub(super) fn new(own: &Own<'_>) -> Self {
         Self {
             vectors: Vectors::new(own),
+            tallies: Arc::default(),
             board: ArcSwap::from_pointee(Board::default()),
         }
+    }
+
+    /// What the pools of each route did in the last hour.
+    pub(super) fn tallies(&self) -> &Arc<Tallies> {
+        &self.tallies
     }
 
     pub(super) fn publish(&self, snapshot: &Snapshot) {
@@ -106,7 +116,7 @@ impl Requests {
         let key = Key::of(record);
         let choice = record.decision.and_then(|decision| decision.choice);
         if !board.is_of(snapshot) {
-            let series = self.vectors.series(&key, record, snapshot);
+            let series = self.series(&key, record, snapshot);
             return series.count(record);
         }
         let route = record.decision.and_then(|decision| decision.route);
@@ -152,9 +162,30 @@ impl Requests {
         position.map_or_else(Vec::new, |position| board.routes[position].shares.report())
     }
 
+    fn series(&self, key: &Key, record: &Record, snapshot: &Snapshot) -> Series {
+        Series {
+            seat: self.seat(key, record, snapshot),
+            ..self.vectors.series(key, record, snapshot)
+        }
+    }
+
+    /// Where a request is charged: to the pool that was chosen. What a cap sent to stable, or a `fallback` to another
+    /// pool, says nothing of either.
+    fn seat(&self, key: &Key, record: &Record, snapshot: &Snapshot) -> Option<Seat> {
+        let decision = record.decision?;
+        let choice = decision.choice?;
+        if matches!(choice.reason, Reason::Cap | Reason::Fallback) {
+            return None;
+        }
+        let route = &snapshot.route(decision.route?).name;
+        let charged = &snapshot.pool(key.from.unwrap_or(choice.pool)).name;
+        let tally = self.tallies.of(route, charged);
+        Some(tally.seat(snapshot.partition_name(decision.partition)))
+    }
+
     #[cold]
     fn meet(&self, known: &Known, key: Key, record: &Record, snapshot: &Snapshot) -> Arc<Series> {
-        let series = Arc::new(self.vectors.series(&key, record, snapshot));
+        let series = Arc::new(self.series(&key, record, snapshot));
         known.rcu(|map| {
             let mut map = HashMap::clone(map);
             map.insert(key.packed(), Arc::clone(&series));
@@ -268,8 +299,9 @@ impl Vectors {
                 .sticky
                 .map(|sticky| self.sticky.with_label_values(&[route, sticky.as_str()])),
             switches: key
-                .switched
-                .then(|| self.switches.with_label_values(&[route, reason])),
+                .from
+                .map(|_| self.switches.with_label_values(&[route, reason])),
+            seat: None,
         }
     }
 }
@@ -288,6 +320,10 @@ impl Series {
         }
         for counter in [&self.sticky, &self.switches].into_iter().flatten() {
             counter.inc();
+        }
+        let choice = record.decision.as_ref().and_then(|it| it.choice.as_ref());
+        if let (Some(seat), Some(choice)) = (&self.seat, choice) {
+            seat.count(record, choice);
         }
     }
 }

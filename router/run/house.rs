@@ -21,9 +21,9 @@ use serde_json::Value;
 use tokio::sync::broadcast;
 
 use crate::cap::Caps;
+use crate::compare;
 use crate::control::{
-    Account, Control, CookiesView, DiscoveryView, GuardView, Health, House, Invalid, Notice,
-    Observation, Pace, Probing, Share, TargetView,
+    Account, Control, CookiesView, DiscoveryView, GuardView, Health, House, Invalid, Notice, Observation, Pace, Probing, Share, TargetView, Comparison, Question,
 };
 use crate::cookies;
 use crate::crumbs::Registry;
@@ -240,6 +240,10 @@ impl House for Home {
             requests: share.requests,
         });
         achieved.collect()
+    }
+
+    fn compare(&self, question: &Question<'_>, now: SystemTime) -> Comparison {
+        compare::compare(self.shared.metrics.tallies(), question, now)
     }
 
     fn guard(&self, route: &str) -> Option<GuardView> {

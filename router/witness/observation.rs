@@ -71,7 +71,8 @@ impl Observation {
     }
 }
 
-fn outcome(record: &Record) -> Option<Outcome> {
+/// What became of it; `None` when no target was asked.
+pub(crate) fn outcome(record: &Record) -> Option<Outcome> {
     let status = record
         .upstream
         .as_ref()
@@ -87,7 +88,8 @@ fn outcome(record: &Record) -> Option<Outcome> {
     }
 }
 
-fn time_us(record: &Record) -> Option<u64> {
+/// Time to the head of the answer in microseconds, of the longest when none came in time; `None` when that says nothing.
+pub(crate) fn time_us(record: &Record) -> Option<u64> {
     let upstream = record.upstream.as_ref()?;
     let timeouts = [
         Cause::ConnectTimeout,

@@ -49,7 +49,8 @@ fn row(entry: &Entry, surroundings: &Surroundings) -> Vec<String> {
     ]
 }
 
-fn changes(entry: &Entry) -> String {
+/// What it did, in a few words.
+pub(super) fn changes(entry: &Entry) -> String {
     let edits = entry.routes.iter();
     let told = edits.filter_map(|(route, edit)| one(route, edit));
     let cohorts = entry.epochs.iter();

@@ -1,0 +1,140 @@
+//! The pools of a route beside each other.
+
+use std::time::SystemTime;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::Uri;
+use axum::response::Response;
+use config::live::{self, Weights};
+use config::model::Role;
+use config::snapshot::Route;
+use config::units::Duration;
+use jiff::Timestamp;
+
+use super::changes::Name;
+use super::guard::Caller;
+use super::{Problem, Shared, tagged, views};
+use crate::control::{Comparison, Question, Standing};
+use crate::journal::Entry;
+
+/// How far back one looks who does not say.
+const USUAL: Duration = Duration::seconds(600);
+const SHORTEST: Duration = Duration::seconds(60);
+const LONGEST: Duration = Duration::seconds(3600);
+/// Marks that are told of.
+const MARKS: usize = 1000;
+
+/// All pools of a route over the same time: rates, times, bytes, the paths that a canary harms, and what was changed.
+#[utoipa::path(get, path = "/api/v1/routes/{name}/compare", tag = "look",
+    params(("name" = String, Path, description = "The route"), ("window" = Option<String>, Query, description = "How far back, 1m to 1h; 10m when absent")),
+    responses((status = 200, body = Comparison), (status = "4XX", body = Problem)))]
+pub(super) async fn compare(
+    State(admin): Shared,
+    caller: Caller,
+    Name(name): Name,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    caller.may(Role::Viewer)?;
+    let window = window(uri.query().unwrap_or_default())?;
+    let standing = admin.control.standing();
+    let route = views::known(&standing, &name)?;
+    if route.forward().is_none() {
+        return Err(Problem::missing(format!(
+            "route `{name}` answers by itself: it has no pools to compare"
+        )));
+    }
+    // A journal that cannot be read hides the marks, not the figures.
+    let history = admin.control.history(MARKS).await;
+    let (history, unread) = match history {
+        Ok(history) => (history, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
+    let now = SystemTime::now();
+    let marks = marks(history, &name, window, now);
+    let question = Question {
+        route: &name,
+        stable: route.settings.stable_pool(),
+        pools: asked(&standing, route, &marks),
+        window: window.0,
+    };
+    let mut comparison = admin.control.house().compare(&question, now);
+    let n_changes = marks
+        .iter()
+        .filter(|it| it.delta.routes.contains_key(&name));
+    if n_changes.count() > 0 {
+        let note = "the route was changed in this time: figures are of before and after";
+        comparison.notes.push(note.into());
+    }
+    let unread =
+        unread.map(|error| format!("marks are not known: the journal cannot be read: {error}"));
+    comparison.notes.extend(unread);
+    comparison.marks = marks;
+    Ok(tagged(standing.revision(), Json(comparison)))
+}
+
+fn window(query: &str) -> Result<Duration, Problem> {
+    let wrong = |key: &str, message: String| Err(Problem::invalid(vec![(key.into(), message)]));
+    let mut window = None;
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if key != "window" {
+            return wrong(key, "unknown parameter; there is only window".into());
+        }
+        match value.parse::<Duration>() {
+            Ok(value) if window.is_none() && (SHORTEST..=LONGEST).contains(&value) => {
+                window = Some(value);
+            }
+            Ok(_) => {
+                let message =
+                    format!("must be one time from {SHORTEST} to {LONGEST}, not `{value}`");
+                return wrong("window", message);
+            }
+            Err(error) => return wrong("window", error.to_string()),
+        }
+    }
+    Ok(window.unwrap_or(USUAL))
+}
+
+/// What happened to `route`, or to all routes, in the window.
+fn marks(history: Vec<Entry>, route: &str, window: Duration, now: SystemTime) -> Vec<Entry> {
+    let since = Timestamp::try_from(now - window.0).unwrap_or_default();
+    let is_of = |entry: &Entry| {
+        let is_late = entry
+            .time
+            .parse::<Timestamp>()
+            .is_ok_and(|time| time >= since);
+        let delta = &entry.delta;
+        // A reload that touches another route alone is nothing to this one.
+        is_late && (delta.routes.contains_key(route) || delta.routes.is_empty())
+    };
+    history.into_iter().filter(is_of).collect()
+}
+
+/// Pools in file order, and the largest share that each had in what `marks` tell of, or has now.
+fn asked(standing: &Standing, route: &Route, marks: &[Entry]) -> Vec<(String, f64)> {
+    let name = &route.settings.name;
+    let now = standing.live.routes.get(name).map(|live| &live.weights);
+    let edits = marks
+        .iter()
+        .filter_map(|entry| entry.delta.routes.get(name));
+    let edits = edits.flat_map(|edit| [&edit.before, &edit.after]).flatten();
+    let then: Vec<&Weights> = edits.map(|live| &live.weights).chain(now).collect();
+    let pools: Vec<String> = match &route.settings.weights {
+        weights if weights.is_empty() => vec![route.settings.stable_pool().to_owned()],
+        weights => weights.iter().map(|(pool, _)| pool.to_owned()).collect(),
+    };
+    let most = |pool: &str| {
+        let shares = then
+            .iter()
+            .map(|weights| live::Share::of(weights, pool).ratio());
+        shares.fold(0.0, f64::max)
+    };
+    pools
+        .into_iter()
+        .map(|pool| {
+            let most = most(&pool);
+            (pool, most)
+        })
+        .collect()
+}
