@@ -113,6 +113,7 @@ fn api() -> Router<Arc<Admin>> {
         .route("/routes/{name}/drain", post(changes::drain))
         .route("/routes/{name}/flags", post(flags::mint))
         .route("/routes/{name}/reshuffle", post(changes::reshuffle))
+        .route("/annotations", post(changes::annotate))
         .route("/rollback", post(changes::rollback_all))
         .route("/restore", post(changes::restore))
         .route("/reload", post(changes::reload))

@@ -30,9 +30,7 @@ use crate::rerun::Summary as RerunSummary;
 
 pub use again::Lookup;
 pub use arguments::{
-    Arguments, AuditVerb, Change, Cookies, Deregister, Drain, Explain, FailOn, Field, FlagVerb,
-    GuardVerb, HistoryVerb, NotAnArgument, Plan, PoolWeight, Ramp, RampVerb, Register, Remote,
-    Rerun, Reshuffle, Restore, Session, Shadow, ShadowVerb, TargetsVerb, Unwanted, Verb, Weights,
+    Arguments, AuditVerb, Change, Cookies, Deregister, Drain, Explain, FailOn, Field, FlagVerb, GuardVerb, HistoryVerb, NotAnArgument, Plan, PoolWeight, Ramp, RampVerb, Register, Remote, Rerun, Reshuffle, Restore, Session, Shadow, ShadowVerb, TargetsVerb, Unwanted, Verb, Weights, Annotate,
 };
 pub use execute::{Surroundings, execute};
 pub use metrics::Form;

@@ -41,15 +41,29 @@ pub struct Entry {
     pub reason: Option<String>,
     /// Digest of the file it was carried out on.
     pub config_digest: String,
+    /// What was noted; of an annotation alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub annotation: Option<Annotation>,
     /// What it did.
     #[serde(flatten)]
     pub delta: Delta,
+}
+
+/// What an operator, or a deploy, wants to have beside the figures of that time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Annotation {
+    /// In words.
+    pub text: String,
+    /// The route it is about; `None`: all.
+    pub route: Option<String>,
 }
 
 /// What a change was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
+    /// Something was noted; nothing else changed.
+    Annotate,
     /// The state as a whole, first line of a journal whose file before was lost.
     Checkpoint,
     /// Targets were taken out of a pool.
@@ -82,6 +96,7 @@ impl Kind {
     /// The word in the journal and in events.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Annotate => "annotate",
             Self::Checkpoint => "checkpoint",
             Self::Deregister => "deregister",
             Self::Drain => "drain",

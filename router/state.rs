@@ -141,6 +141,7 @@ fn beginning(
             actor: "file".into(),
             reason: outset.origin.reason(),
             config_digest: structure.digest.to_string(),
+            annotation: None,
             delta: outset.before.delta(&change.live),
         };
         unwritten.push(entry.clone());

@@ -90,3 +90,69 @@ fn what_cannot_be_compared_is_refused_with_what_is_allowed() {
     assert_eq!(comparison["pools"][0]["requests"], 20);
     assert_eq!(kanaria.run(&["compare", "none"]).code, Some(1));
 }
+
+#[test]
+fn an_annotation_is_a_revision_of_its_own_in_which_no_weight_changes() {
+    let (ec2, ecs) = (Stub::start("ec2"), Stub::start("ecs"));
+    let file = File::split(&ec2, &ecs, "ec2 = 50, ecs = 50");
+    let kanaria = Kanaria::start(&file);
+    let weights = |kanaria: &Kanaria| kanaria.admin.get("/api/v1/routes/web")["weights"].clone();
+    let (before, revision) = (weights(&kanaria), kanaria.admin.revision());
+    let note = [
+        "annotate",
+        "ecs: deployed 4f3c2d1",
+        "--route",
+        "web",
+        "--reason",
+        "ticket 7",
+    ];
+    let told = kanaria.run(&note);
+    assert_eq!(told.code, Some(0), "{told:?}");
+    assert!(
+        told.stdout.contains("noted; no weight changed"),
+        "{}",
+        told.stdout
+    );
+    kanaria.run_json(&["annotate", "ec2: a disk is full"]);
+    assert_eq!(kanaria.admin.revision(), revision + 2);
+    assert_eq!(weights(&kanaria), before);
+
+    let history = kanaria.admin.get("/api/v1/history?limit=2");
+    assert_eq!(history[1]["kind"], "annotate");
+    assert_eq!(
+        (&history[1]["actor"], &history[1]["reason"]),
+        (&"local".into(), &"ticket 7".into())
+    );
+    assert_eq!(history[1]["annotation"]["text"], "ecs: deployed 4f3c2d1");
+    let told = kanaria.run(&["history"]);
+    assert!(
+        told.stdout.contains("web: \"ecs: deployed 4f3c2d1\""),
+        "{}",
+        told.stdout
+    );
+    let marks = kanaria.run_json(&["compare", "web"])["marks"].clone();
+    assert_eq!(marks[0]["annotation"]["text"], "ec2: a disk is full");
+    assert_eq!(marks[1]["annotation"]["route"], "web");
+
+    for (arguments, code) in [
+        (&["annotate", "x", "--route", "none"][..], 1),
+        (&["annotate", " "], 1),
+        (&["annotate", "x", "--if-revision", "1"], 1),
+        (&["annotate"], 64),
+        (&["annotate", "x", "--dry-run"], 0),
+    ] {
+        assert_eq!(kanaria.run(arguments).code, Some(code), "{arguments:?}");
+    }
+    assert_eq!(kanaria.admin.revision(), revision + 2);
+
+    // It is as durable as every other change.
+    let kanaria = Kanaria::start_there(kanaria.kill(), &[]);
+    assert_eq!(kanaria.admin.revision(), revision + 2);
+    assert_eq!(kanaria.admin.get("/api/v1/history?limit=2"), history);
+    assert_eq!(
+        kanaria
+            .run(&["history", "verify", "--state-dir", "state"])
+            .code,
+        Some(0)
+    );
+}

@@ -19,7 +19,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-pub use command::{Bounds, drain, freeze, reshuffle, restore, resume, rollback, set_weights};
+pub use command::{
+    Bounds, annotate, drain, freeze, reshuffle, restore, resume, rollback, set_weights,
+};
 pub use delta::{Delta, Edit, TargetEdit};
 pub use ramp::{LiveRamp, Phase, Planned, RampOrder, plan, ramp, ramped, weights_of};
 pub use refusal::{Complaint, Refusal};

@@ -160,6 +160,7 @@ fn next(entries: &[Entry]) -> Entry {
         actor: "local".into(),
         reason: None,
         config_digest: "0123456789ab".into(),
+        annotation: None,
         delta: config::live::Delta::default(),
     }
 }

@@ -11,9 +11,14 @@ use serde_json::{Map, Value};
 
 use super::body::{self, Fields, SMALL, Terms};
 use super::guard::Caller;
-use super::openapi::{DrainBody, ForceBody, IfMatch, ReasonBody, RestoreBody, WeightsBody};
+use super::openapi::{
+    AnnotationBody, DrainBody, ForceBody, IfMatch, ReasonBody, RestoreBody, WeightsBody,
+};
 use super::{Admin, Problem, Shared, tagged};
 use crate::control::{Action, Done, Order, Shift};
+
+/// Bytes of an annotation.
+const LONGEST_NOTE: usize = 1000;
 
 /// A change carried out, or what it would have been.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -217,6 +222,28 @@ pub(super) async fn resume(
     caller.may(Role::Operator)?;
     let ((), terms) = asked(request, |_| ()).await?;
     carry_out(&admin, caller, terms, Action::Resume { route }).await
+}
+
+/// Notes something, as a deploy, beside the figures of that time; no weight changes.
+#[utoipa::path(post, path = "/api/v1/annotations", tag = "changes", params(IfMatch), request_body = AnnotationBody,
+    responses((status = 200, body = Changed), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn annotate(
+    State(admin): Shared,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, Problem> {
+    caller.may(Role::Operator)?;
+    let ((text, route), terms) = asked(request, |fields| {
+        let text = fields.text("text", LONGEST_NOTE);
+        let text = fields.needed("text", text);
+        if text.as_ref().is_some_and(|text| text.trim().is_empty()) {
+            fields.wrong("text", "must say something".to_owned());
+        }
+        (text, fields.text("route", 256))
+    })
+    .await?;
+    let text = text.ok_or_else(|| Problem::malformed("text is missing"))?;
+    carry_out(&admin, caller, terms, Action::Annotate { route, text }).await
 }
 
 /// Gives a pool of a route in mode `pin` no new clients; who is pinned to it may finish.

@@ -105,8 +105,12 @@ fn marks(history: Vec<Entry>, route: &str, window: Duration, now: SystemTime) ->
             .parse::<Timestamp>()
             .is_ok_and(|time| time >= since);
         let delta = &entry.delta;
-        // A reload that touches another route alone is nothing to this one.
-        is_late && (delta.routes.contains_key(route) || delta.routes.is_empty())
+        let is_here = match &entry.annotation {
+            Some(annotation) => annotation.route.as_ref().is_none_or(|of| of == route),
+            // What touches another route alone is nothing to this one.
+            None => delta.routes.contains_key(route) || delta.routes.is_empty(),
+        };
+        is_late && is_here
     };
     history.into_iter().filter(is_of).collect()
 }

@@ -38,6 +38,7 @@ use super::{Problem, changes, events, explain, flags, page, ramp, shadow, target
         changes::rollback_one,
         changes::resume,
         changes::drain,
+        changes::annotate,
         changes::reshuffle,
         changes::restore,
         changes::reload,
@@ -127,6 +128,23 @@ pub(super) struct DeregisterBody {
     dry_run: Option<bool>,
     /// Also the last target of the pool.
     force: Option<bool>,
+}
+
+/// What to note.
+#[derive(utoipa::ToSchema)]
+#[expect(
+    dead_code,
+    reason = "describes a body in the OpenAPI document; `body` reads it"
+)]
+pub(super) struct AnnotationBody {
+    /// In words, at most 1000 bytes.
+    text: String,
+    /// The route it is about; absent: all.
+    route: Option<String>,
+    /// Why, for the journal.
+    reason: Option<String>,
+    /// Only say what would happen.
+    dry_run: Option<bool>,
 }
 
 /// A pool to drain.

@@ -208,11 +208,20 @@ pub(super) struct Entry {
     pub(super) kind: String,
     pub(super) actor: String,
     pub(super) reason: Option<String>,
+    pub(super) annotation: Option<Annotation>,
     pub(super) routes: indexed::Map<Edit>,
     /// By cohort.
     pub(super) epochs: indexed::Map<Value>,
     /// By pool and address.
     pub(super) targets: indexed::Map<indexed::Map<TargetEdit>>,
+}
+
+/// What was noted.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Annotation {
+    pub(super) text: String,
+    pub(super) route: Option<String>,
 }
 
 /// One route in the history.

@@ -144,6 +144,8 @@ pub enum Verb {
         #[command(subcommand)]
         verb: Option<HistoryVerb>,
     },
+    /// Note something, as a deploy, in the history and beside the figures of that time; no weight changes.
+    Annotate(Annotate),
     /// Bring back the weights of an earlier revision.
     Restore(Restore),
     /// Give every user of a route's cohort a new bucket.
@@ -281,6 +283,19 @@ pub struct Weights {
     /// Also after a rollback, and by more than `max_step`.
     #[arg(long, requires = "weights")]
     pub force: bool,
+    /// How.
+    #[command(flatten)]
+    pub change: Change,
+}
+
+/// `kanaria annotate`.
+#[derive(Args, Debug)]
+pub struct Annotate {
+    /// What to note, as "ecs: deployed 4f3c2d1".
+    pub text: String,
+    /// The route it is about; without it all.
+    #[arg(long, value_name = "ROUTE")]
+    pub route: Option<String>,
     /// How.
     #[command(flatten)]
     pub change: Change,

@@ -33,6 +33,7 @@ pub(super) enum Show {
     Cookies,
     /// As `Cookies`; a conflict is a failure.
     CookiesAtPeace,
+    Annotated,
     Comparison,
     Deregistered,
     Explanation,

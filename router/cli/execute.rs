@@ -12,8 +12,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::arguments::{
-    Arguments, AuditVerb, Change, Cookies, Drain, Explain, FailOn, FlagVerb, GuardVerb,
-    HistoryVerb, Remote, Reshuffle, Restore, Shadow, ShadowVerb, Unwanted, Verb, Weights,
+    Arguments, AuditVerb, Change, Cookies, Drain, Explain, FailOn, FlagVerb, GuardVerb, HistoryVerb, Remote, Reshuffle, Restore, Shadow, ShadowVerb, Unwanted, Verb, Weights, Annotate,
 };
 use super::ask::{Question, Show, ask};
 use super::{Code, Outcome, Program, again, metrics, offline, plan, rerun, session, show, watch};
@@ -79,6 +78,7 @@ pub fn execute(arguments: Arguments, program: &Program, surroundings: &Surroundi
         Verb::Drain(drain) => self::drain(drain),
         Verb::History { limit, verb: None } => history(limit),
         Verb::Report { route } => report(&route),
+        Verb::Annotate(annotate) => self::annotate(annotate),
         Verb::Restore(restore) => self::restore(restore),
         Verb::Reshuffle(reshuffle) => self::reshuffle(reshuffle),
         Verb::Reload { change } => reload(change),
@@ -171,6 +171,17 @@ fn shadow(asked: &Shadow) -> Question {
             .map(|Unwanted::Diff| show::shadow::differs as fn(&Value) -> bool),
         ..look(call, Show::Shadows)
     }
+fn annotate(annotate: Annotate) -> Question {
+    let mut body = Map::from_iter([("text".to_owned(), annotate.text.into())]);
+    body.extend(
+        annotate
+            .route
+            .map(|route| ("route".to_owned(), route.into())),
+    );
+    let path = "/api/v1/annotations".to_owned();
+    changing(Method::POST, path, body, annotate.change, Show::Annotated)
+}
+
 fn compare(route: &str, window: config::units::Duration) -> Question {
     let route = segment(route);
     let call = Call::get(format!("/api/v1/routes/{route}/compare?window={window}"));

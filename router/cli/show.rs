@@ -33,6 +33,7 @@ pub(super) fn answer(
 ) -> String {
     match show {
         Show::Cookies | Show::CookiesAtPeace => cookies::cookies(answer, surroundings),
+        Show::Annotated => change::annotated(answer, surroundings),
         Show::Comparison => compare::compare(answer, surroundings),
         Show::Deregistered => targets::deregistered(answer, about, surroundings),
         Show::Registered => targets::registered(answer, about, surroundings),

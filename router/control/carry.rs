@@ -219,6 +219,7 @@ fn entry(standing: &Standing, plan: &Plan<'_>) -> Entry {
         actor: plan.order.actor.clone(),
         reason: plan.order.reason.clone(),
         config_digest: plan.structure.digest.to_string(),
+        annotation: plan.order.action.annotation(),
         delta: standing.live.delta(&plan.change.live),
     }
 }

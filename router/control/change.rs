@@ -26,6 +26,7 @@ pub(super) fn worked_out(
     let routes = Routes::of_structure(&standing.structure);
     let before = &standing.live;
     let change = match action {
+        Action::Annotate { route, .. } => live::annotate(before, &routes, route.as_deref())?,
         Action::Deregister {
             pool,
             targets,

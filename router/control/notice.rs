@@ -31,6 +31,7 @@ impl Notice {
                 "reason": entry.reason,
                 "config_digest": entry.config_digest,
                 "durable": durable,
+                "annotation": entry.annotation,
                 "routes": entry.delta.routes,
                 "targets": entry.delta.targets,
             }),

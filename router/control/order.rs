@@ -9,7 +9,7 @@ use config::live::{
 use config::problem::Fault;
 
 use super::Invalid;
-use crate::journal::{Kind, Undurable};
+use crate::journal::{Annotation, Kind, Undurable};
 
 /// A change somebody asks for.
 #[derive(Clone, Debug)]
@@ -29,6 +29,13 @@ pub struct Order {
 /// What is asked.
 #[derive(Clone, Debug)]
 pub enum Action {
+    /// Note something beside the figures; no weight changes.
+    Annotate {
+        /// The route it is about; `None`: all.
+        route: Option<String>,
+        /// In words.
+        text: String,
+    },
     /// Take targets out of a pool.
     Deregister {
         /// The pool.
@@ -110,6 +117,7 @@ pub enum Action {
 impl Action {
     pub(super) const fn kind(&self) -> Kind {
         match self {
+            Self::Annotate { .. } => Kind::Annotate,
             Self::Deregister { .. } => Kind::Deregister,
             Self::Drain { .. } => Kind::Drain,
             Self::Freeze { .. } => Kind::Freeze,
@@ -133,11 +141,22 @@ impl Action {
             | Self::Reshuffle { route, .. }
             | Self::Resume { route }
             | Self::Weights { route, .. } => Some(route),
-            Self::Rollback { route } => route.as_deref(),
+            Self::Annotate { route, .. } | Self::Rollback { route } => route.as_deref(),
             Self::Deregister { .. }
             | Self::Register { .. }
             | Self::Reload
             | Self::Restore { .. } => None,
+        }
+    }
+
+    /// What it notes.
+    pub(super) fn annotation(&self) -> Option<Annotation> {
+        match self {
+            Self::Annotate { route, text } => Some(Annotation {
+                text: text.clone(),
+                route: route.clone(),
+            }),
+            _ => None,
         }
     }
 

@@ -200,6 +200,7 @@ impl JournalFile {
             actor: "local".into(),
             reason: Some("the journal was lost while the router ran".into()),
             config_digest: self.digest.clone(),
+            annotation: None,
             delta: Live::default().delta(&self.durable),
         }
     }

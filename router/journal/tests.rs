@@ -30,6 +30,7 @@ fn change(live: &Live, ecs: u32) -> (Entry, Live) {
         actor: "token:ci".into(),
         reason: Some("größer, \"at night\"\n".into()),
         config_digest: "0123456789ab".into(),
+        annotation: None,
         delta: live.delta(&after),
     };
     (entry, after)

@@ -115,6 +115,16 @@ fn drainable(route: &model::Route, current: &LiveRoute, pool: &str) -> Result<()
     }
 }
 
+/// A revision of its own, in which nothing else differs: for a note about a route, or about all.
+pub fn annotate(live: &Live, routes: &Routes<'_>, name: Option<&str>) -> Result<Change, Refusal> {
+    if let Some(name) = name {
+        find(live, routes, name)?;
+    }
+    let mut change = Change::from(live, live.clone());
+    change.live.revision = live.revision + 1;
+    Ok(change)
+}
+
 /// Gives every route, or the one named, to its stable pool, and latches it. Doing it twice changes nothing more.
 pub fn rollback(live: &Live, routes: &Routes<'_>, name: Option<&str>) -> Result<Change, Refusal> {
     let mut after = live.clone();

@@ -195,6 +195,7 @@ async fn the_openapi_document_names_every_call() {
     assert_eq!(paths.len(), 30, "{paths:?}");
     assert_eq!(paths.len(), 28, "{paths:?}");
     assert_eq!(paths.len(), 27, "{paths:?}");
+    assert_eq!(paths.len(), 28, "{paths:?}");
     for path in paths {
         let filled = path.replace("{name}", "blogs");
         let status = api.call(&format!("OPTIONS {filled}"), "").await.status;
@@ -232,6 +233,11 @@ async fn events_are_streamed_as_they_happen() {
     text = read_until(&mut stream, "\n\n").await;
     assert!(text.contains("event: change\nid: 2\ndata: {"), "{text}");
     assert!(text.contains("\"actor\":\"local\""), "{text}");
+    let note = json!({ "text": "ecs: deployed", "route": "blogs" });
+    api.json("POST /api/v1/annotations", note).await;
+    text = read_until(&mut stream, "\n\n").await;
+    let told = "\"annotation\":{\"text\":\"ecs: deployed\",\"route\":\"blogs\"}";
+    assert!(text.contains(told), "{text}");
     *api.rig.file.lock().unwrap() = Err(crate::control::fixture::invalid("bad"));
     api.call("POST /api/v1/reload", "").await;
     text = read_until(&mut stream, "\n\n").await;

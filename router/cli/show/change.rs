@@ -67,6 +67,14 @@ pub(super) fn resumed(answer: &Value, route: Option<&str>, surroundings: &Surrou
     })
 }
 
+/// `kanaria annotate TEXT`.
+pub(super) fn annotated(answer: &Value, surroundings: &Surroundings) -> String {
+    told(answer, surroundings, |_| {
+        let next = format!("look: {}", command(&["history"]));
+        ("noted; no weight changed".into(), String::new(), next)
+    })
+}
+
 /// `kanaria restore REVISION`.
 pub(super) fn restored(answer: &Value, surroundings: &Surroundings) -> String {
     told(answer, surroundings, |changed| {

@@ -57,7 +57,11 @@ pub(super) fn changes(entry: &Entry) -> String {
     let cohorts = cohorts.map(|(cohort, _)| format!("cohort {}: new buckets", clean(cohort)));
     let pools = entry.targets.iter();
     let pools = pools.map(|(pool, edits)| format!("{}: {}", clean(pool), targets(entry, edits)));
-    let all: Vec<_> = told.chain(cohorts).chain(pools).collect();
+    let noted = entry.annotation.iter().map(|noted| match &noted.route {
+        Some(route) => format!("{}: {}", clean(route), quoted(&noted.text)),
+        None => quoted(&noted.text),
+    });
+    let all: Vec<_> = told.chain(cohorts).chain(pools).chain(noted).collect();
     all.join("; ")
 }
 
