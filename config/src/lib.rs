@@ -20,6 +20,7 @@ pub mod model;
 pub mod probe;
 pub mod problem;
 pub mod reference;
+pub mod scenario;
 pub mod schema;
 pub mod units;
 

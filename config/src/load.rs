@@ -13,6 +13,7 @@ use crate::document::{self, Node, Value};
 use crate::interpolate::interpolate;
 use crate::model::Config;
 use crate::problem::{Fault, Path, Problem, Trail};
+use crate::schema;
 use crate::text::{Finding, Texts};
 use crate::walk::walk;
 
@@ -155,7 +156,7 @@ fn interpret(
 ) -> Loaded {
     let top = Trail::default();
     interpolate(&top, &mut root, &texts, environment, &mut findings);
-    let walked = walk(&root, &mut findings);
+    let walked = walk(&root, schema::shared(), &mut findings);
     let config = Config::deserialize(walked.value);
     if let Err(error) = &config {
         // The walk and the model come from one definition, so this says that the walk misses a rule of the model.

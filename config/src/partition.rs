@@ -59,6 +59,12 @@ impl Partitions {
         self.hosts.suffix(host).map(|suffix| format!("*.{suffix}"))
     }
 
+    /// A host of the partition called `name`, the first by name; `None` when no host is.
+    pub(crate) fn host_in(&self, name: &str) -> Option<String> {
+        let wanted = self.named(name)?;
+        self.hosts.example(|found| *found == wanted)
+    }
+
     /// The partition called `name`.
     pub(crate) fn named(&self, name: &str) -> Option<PartitionId> {
         self.by_name.get(name).copied()
@@ -97,6 +103,16 @@ impl<T> Domains<T> {
         let shortest = suffix.len().min(*self.lengths.start());
         self.lengths = shortest..=suffix.len().max(*self.lengths.end());
         self.suffixes.entry(suffix.into()).or_insert_with(absent)
+    }
+
+    /// A host whose value `is_wanted`: the first by name, else one below the first suffix.
+    pub(crate) fn example(&self, is_wanted: impl Fn(&T) -> bool) -> Option<String> {
+        let first = |hosts: &HashMap<Box<str>, T, FixedState>| {
+            let found = hosts.iter().filter(|(_, value)| is_wanted(value));
+            found.map(|(host, _)| host.to_string()).min()
+        };
+        let below = || Some(format!("www.{}", first(&self.suffixes)?));
+        first(&self.exact).or_else(below)
     }
 
     pub(crate) fn exact(&self, host: &str) -> Option<&T> {

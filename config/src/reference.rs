@@ -1,9 +1,10 @@
-//! The reference page: every key with its type, default and meaning, from the model's types.
+//! The reference pages: every key with its type, default and meaning, from the model's types.
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::scenario::{self, SHIPPED};
 use crate::schema::{self, Key, Kind, Section};
 
 /// `docs/config.md`.
@@ -11,6 +12,25 @@ pub fn reference() -> String {
     let mut page = String::from(include_str!("reference.md"));
     for section in schema::sections() {
         write_section(&mut page, section);
+    }
+    page
+}
+
+/// `docs/scenarios.md`.
+pub fn scenarios() -> String {
+    let mut page = String::from(include_str!("scenario/reference.md"));
+    page.push_str("\n| name | what it shows |\n| --- | --- |\n");
+    for shipped in SHIPPED {
+        let about = scenario::read(shipped.text()).map(|written| written.scenario.about);
+        let _ = writeln!(
+            page,
+            "| `{}` | {} |",
+            shipped.name,
+            about.unwrap_or_default()
+        );
+    }
+    for section in schema::sections_of(scenario::schema()) {
+        write_section(&mut page, &section);
     }
     page
 }

@@ -125,11 +125,14 @@ pub(crate) fn sections() -> &'static [Section] {
     &SECTIONS
 }
 
-static SECTIONS: LazyLock<Vec<Section>> = LazyLock::new(|| {
+static SECTIONS: LazyLock<Vec<Section>> = LazyLock::new(|| sections_of(&SCHEMA));
+
+/// The same of another file.
+pub(crate) fn sections_of(schema: &'static Value) -> Vec<Section> {
     let mut sections = Vec::new();
-    collect(String::new(), "", &SCHEMA, &mut sections);
+    collect(String::new(), "", schema, &mut sections);
     sections
-});
+}
 
 fn collect(header: String, path: &str, table: &'static Value, sections: &mut Vec<Section>) {
     let mut keys: Vec<_> = keys(table).collect();

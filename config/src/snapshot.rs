@@ -255,6 +255,11 @@ impl Structure {
         }
     }
 
+    /// A host of the partition called `name`; `None` when the file names none.
+    pub fn host_in(&self, name: &str) -> Option<String> {
+        self.partitions.host_in(name)
+    }
+
     /// The route called `name`.
     pub fn route_named(&self, name: &str) -> Option<&Route> {
         self.routes.iter().find(|route| &*route.name == name)

@@ -21,8 +21,8 @@ pub(crate) struct Walked {
     pub(crate) wrong: Vec<Path>,
 }
 
-/// Walks a whole document.
-pub(crate) fn walk(root: &Node, findings: &mut Vec<Finding>) -> Walked {
+/// Walks a whole document beside `schema`.
+pub(crate) fn walk(root: &Node, schema: &'static Json, findings: &mut Vec<Finding>) -> Walked {
     let mut walk = Walk {
         findings,
         wrong: Vec::new(),
@@ -30,9 +30,9 @@ pub(crate) fn walk(root: &Node, findings: &mut Vec<Finding>) -> Walked {
     };
     let top = Trail::default();
     let place = root.place_of(&top.path());
-    let value = walk.value(root, place, schema::shared(), &top);
+    let value = walk.value(root, place, schema, &top);
     Walked {
-        value: value.unwrap_or_else(|| harmless(schema::shared())),
+        value: value.unwrap_or_else(|| harmless(schema)),
         wrong: walk.wrong,
     }
 }

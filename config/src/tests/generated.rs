@@ -1,8 +1,8 @@
-//! `docs/config.md` and `docs/config.schema.json` say what the types say.
+//! `docs/config.md`, `docs/config.schema.json` and `docs/scenarios.md` say what the types say.
 
 use std::path::Path;
 
-use crate::reference::reference;
+use crate::reference::{reference, scenarios};
 use crate::schema::schema;
 
 #[track_caller]
@@ -27,6 +27,11 @@ fn check(file: &str, generated: &str) {
 #[test]
 fn the_reference_page_is_what_the_types_say() {
     check("config.md", &reference());
+}
+
+#[test]
+fn the_page_of_scenarios_is_what_the_types_say() {
+    check("scenarios.md", &scenarios());
 }
 
 #[test]
