@@ -8,12 +8,14 @@ mod answers;
 mod arguments;
 mod ask;
 mod execute;
+mod meter;
 mod metrics;
 mod offline;
 mod plan;
 mod rerun;
 mod session;
 mod show;
+mod simulate;
 mod table;
 mod watch;
 mod words;
@@ -31,6 +33,13 @@ use crate::rerun::Summary as RerunSummary;
 pub use again::Lookup;
 pub use arguments::{
     Arguments, AuditVerb, Change, Cookies, Deregister, Drain, Explain, FailOn, Field, FlagVerb, GuardVerb, HistoryVerb, NotAnArgument, Plan, PoolWeight, Ramp, RampVerb, Register, Remote, Rerun, Reshuffle, Restore, Session, Shadow, ShadowVerb, TargetsVerb, Unwanted, Verb, Weights, Annotate,
+use crate::simulate::Report as Simulated;
+
+pub use again::Lookup;
+pub use arguments::{
+    Arguments, Change, Deregister, Drain, Explain, Field, FlagVerb, GuardVerb, HistoryVerb,
+    NotAnArgument, Plan, PoolWeight, Ramp, RampVerb, Register, Remote, Reshuffle, Restore,
+    Simulate, TargetsVerb, Verb, Weights,
 };
 pub use execute::{Surroundings, execute};
 pub use metrics::Form;
@@ -113,6 +122,8 @@ pub struct Program {
     pub state_dir: fn(&Path) -> Result<PathBuf, Invalid>,
     /// Decides the requests of a log by the file in force and by a new one; is told how far it is: part, when that is known, and lines.
     pub plan: Foretell,
+    /// Runs a scenario against a file; is told the part that is over.
+    pub simulate: Imagine,
     /// Finds a line of a log by its request id, and decides on its request once more.
     pub look_up: fn(&Lookup<'_>) -> Result<Again, Unplanned>,
     /// Sends recorded requests to a pool.
@@ -132,6 +143,9 @@ pub type Flags = fn(&Path, &str) -> Result<Option<Vec<Flag>>, Invalid>;
 
 /// How `Program::plan` is called.
 pub type Foretell = fn(&Plan, &mut dyn FnMut(Option<f64>, u64)) -> Result<Report, Unplanned>;
+
+/// How `Program::simulate` is called.
+pub type Imagine = fn(&Simulate, &mut dyn FnMut(f64)) -> Result<Simulated, Unplanned>;
 
 /// What a valid file describes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -64,6 +64,25 @@ impl Fresh for Shared<'_> {
     }
 }
 
+/// Ids for clients that are made up: from the same seed the same ones.
+pub struct Seeded(RefCell<Source>);
+
+impl Seeded {
+    /// As `seed` says.
+    pub fn new(seed: u64) -> Self {
+        Self(RefCell::new(Source {
+            generator: StdRng::seed_from_u64(seed),
+            minters: Vec::new(),
+        }))
+    }
+}
+
+impl Fresh for Seeded {
+    fn id(&self, route: RouteId, split: &Split, key: &BucketKey) -> [u8; 16] {
+        self.0.borrow_mut().id(route, split, key)
+    }
+}
+
 impl Source {
     fn id(&mut self, route: RouteId, split: &Split, key: &BucketKey) -> [u8; 16] {
         let position = route.0 as usize;

@@ -20,6 +20,9 @@ use crate::witness::Witnesses;
 
 pub use account::account;
 pub use task::run;
+pub(crate) use trip::on_trip;
+pub(crate) use view::of as view;
+pub(crate) use watch::{Course, Situation, Watch};
 
 /// Name of the folder of evidence in the state folder.
 pub const FOLDER: &str = "guard";

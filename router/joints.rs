@@ -3,6 +3,7 @@
 mod foretell;
 mod look_up;
 mod rerun;
+mod simulate;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub(crate) const PROGRAM: Program = Program {
     explain,
     state_dir,
     plan: foretell::plan,
+    simulate: simulate::simulate,
     look_up: look_up::look_up,
     rerun: rerun::rerun,
     verify,

@@ -47,6 +47,7 @@ pub mod state;
 
 pub mod audit;
 pub mod plan;
+pub mod simulate;
 
 pub mod compare;
 pub mod cookies;

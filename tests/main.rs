@@ -86,6 +86,8 @@ mod systemd;
 mod watch;
 // What a new file would change, foretold from an access log.
 mod plan;
+// A migration before it happens, with made-up clients.
+mod simulate;
 // What a load balancer in front is told over the listeners.
 mod probe;
 // One access-log line per request, and metrics that agree with it.

@@ -67,6 +67,10 @@ const MAY: &[(&str, &[&str])] = &[
     (
         "shadow",
         &["caller", "cap", "capture", "diff", "metrics", "pool"],
+    ("shadow", &["caller", "cap", "metrics", "pool"]),
+    (
+        "simulate",
+        &["control", "entropy", "guard", "ramp", "record", "witness"],
     ),
     ("stamp", &[]),
     ("state", &["journal"]),

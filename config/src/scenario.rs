@@ -223,7 +223,7 @@ impl Default for Clients {
 impl Default for Traffic {
     fn default() -> Self {
         Self {
-            rps: 20.0,
+            rps: 50.0,
             swing: 0.6,
             peak: 11.0,
             quiet: None,

@@ -4,6 +4,7 @@ mod audit;
 mod cookies;
 mod ramp;
 mod shadow;
+mod simulate;
 mod targets;
 mod values;
 
@@ -21,6 +22,7 @@ pub use audit::{AuditVerb, Session};
 pub use cookies::{Cookies, FailOn};
 pub use ramp::{Ramp, RampVerb};
 pub use shadow::{Rerun, Shadow, ShadowVerb, Unwanted};
+pub use simulate::Simulate;
 pub use targets::{Deregister, Register, TargetsVerb};
 pub use values::{Field, NotAnArgument, PoolWeight};
 use values::{cookie, part};
@@ -202,6 +204,9 @@ pub enum Verb {
     },
     /// What a new file would route differently, by the requests of an access log; needs no router, and changes nothing.
     Plan(Plan),
+    /// Run a migration before it happens: made-up clients on a clock of its own, and what weights, ramp and guard of a file
+    /// make of them. Needs no router, and changes nothing.
+    Simulate(Simulate),
     /// Read the configuration again, as SIGHUP does, and print what came of it.
     Reload {
         /// How.

@@ -15,7 +15,7 @@ use super::arguments::{
     Arguments, AuditVerb, Change, Cookies, Drain, Explain, FailOn, FlagVerb, GuardVerb, HistoryVerb, Remote, Reshuffle, Restore, Shadow, ShadowVerb, Unwanted, Verb, Weights, Annotate,
 };
 use super::ask::{Question, Show, ask};
-use super::{Code, Outcome, Program, again, metrics, offline, plan, rerun, session, show, watch};
+use super::{Code, Outcome, Program, again, metrics, offline, plan, rerun, session, show, watch, simulate};
 use crate::client::{Call, segment};
 use crate::demo;
 
@@ -48,6 +48,9 @@ pub fn execute(arguments: Arguments, program: &Program, surroundings: &Surroundi
             return metrics::metrics(format, state.as_deref(), &remote, surroundings);
         }
         Verb::Plan(plan) => return plan::plan(program, &plan, remote.json, surroundings),
+        Verb::Simulate(simulate) => {
+            return simulate::simulate(program, &simulate, remote.json, surroundings);
+        }
         Verb::Completions { shell } => return offline::completions(Arguments::command(), shell),
         Verb::Man => return offline::manual(Arguments::command()),
         Verb::History {

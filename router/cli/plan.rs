@@ -1,20 +1,16 @@
 //! `kanaria plan`: what a new file would change for the requests of an access log, asked of no router.
 
-use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use super::arguments::Plan;
 use super::execute::Surroundings;
+use super::meter::Meter;
 use super::table::Table;
 use super::words::{clean, count, percent, share};
 use super::{Code, Invalid, Outcome, Program, offline};
 use crate::plan::{Moved, Report, Seat};
-
-/// How often the line that says how far it is is written anew.
-const REFRESH: Duration = Duration::from_millis(100);
 
 /// Why there is no plan.
 #[derive(Debug)]
@@ -33,7 +29,12 @@ pub(super) fn plan(
     surroundings: &Surroundings,
 ) -> Outcome {
     let mut meter = Meter::new();
-    let report = (program.plan)(plan, &mut |part, n_lines| meter.tell(part, n_lines));
+    let report = (program.plan)(plan, &mut |part, n_lines| {
+        meter.tell(|| {
+            let part = part.map_or_else(String::new, |part| format!("{:3.0} %, ", part * 100.0));
+            format!("replaying: {part}{n_lines} lines")
+        });
+    });
     meter.end();
     let report = match report {
         Ok(report) => report,
@@ -187,41 +188,6 @@ fn seat(seat: &Seat) -> String {
         (None, _) => "no route".into(),
         (Some(route), None) => format!("{} itself", clean(route)),
         (Some(route), Some(pool)) => format!("{} {}", clean(route), clean(pool)),
-    }
-}
-
-/// A line on a terminal that says how far it is.
-struct Meter {
-    shown: bool,
-    last: Option<Instant>,
-}
-
-impl Meter {
-    fn new() -> Self {
-        Self {
-            shown: std::io::stderr().is_terminal(),
-            last: None,
-        }
-    }
-
-    fn tell(&mut self, part: Option<f64>, n_lines: u64) {
-        let due = self.last.is_none_or(|last| last.elapsed() >= REFRESH);
-        if !self.shown || !due {
-            return;
-        }
-        self.last = Some(Instant::now());
-        let part = part.map_or_else(String::new, |part| format!("{:3.0} %, ", part * 100.0));
-        // Whoever closed it needs no news.
-        let _ = write!(
-            std::io::stderr(),
-            "\r\x1b[Kreplaying: {part}{n_lines} lines"
-        );
-    }
-
-    fn end(&self) {
-        if self.last.is_some() {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
-        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! GREE: weighted groups with stickiness.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 use super::pair;
 use crate::change::{changes, outdated};
@@ -41,6 +44,81 @@ fn field_gree_13() {
     }
     println!("{changes} changed sides, bound 0");
     assert_eq!(changes, 0);
+}
+
+/// A migration tried out beforehand: what `kanaria simulate` says of each client, request by request, is what the router
+/// then does, at every step of the ramp and after the way back.
+#[test]
+fn field_gree_14() {
+    let (ec2, ecs) = pair();
+    let steps = [10, 30, 60].map(|percent| format!("{{ percent = {percent}, hold = '5m' }}"));
+    let ramp = format!(
+        "[routes.guard]\n[routes.ramp]\nsteps = [{}]\nrequire_evidence = false",
+        steps.join(", ")
+    );
+    let file = File::split(&ec2, &ecs, "ec2 = 100, ecs = 0")
+        .route(&ramp)
+        .quiet();
+    let kanaria = Kanaria::start(&file);
+    let scenario = format!(
+        "length = '25m'\nclients = {{ count = {}, stay = '20m', cookieless = 0 }}\ntraffic = {{ rps = 4, swing = 0 }}\n\
+         operator = {{ start = '5m', cold = true }}\n[[harm]]\nstep = 3\nfrom = '2m'\nerrors = 0.5",
+        sized(300, 3_000)
+    );
+    std::fs::write(kanaria.path("scenario.toml"), scenario).unwrap();
+    let report = kanaria.run_json(&[
+        "simulate",
+        "--scenario",
+        "scenario.toml",
+        "--requests",
+        "requests.jsonl",
+    ]);
+    let foretold = std::fs::read_to_string(kanaria.path("requests.jsonl")).unwrap();
+    let foretold: Vec<Value> = foretold
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let mut changes = [
+        ["ramp", "start", "web", "--cold"].as_slice(),
+        &["ramp", "advance", "web"],
+        &["ramp", "advance", "web"],
+        &["rollback", "web"],
+    ]
+    .into_iter();
+    let (mut client, mut revision) = (kanaria.client(), foretold[0]["revision"].clone());
+    let (mut others, mut on_ecs, mut moved) = (0, 0, [0, 0]);
+    let mut places: HashMap<u64, bool> = HashMap::new();
+    for line in &foretold {
+        if std::mem::replace(&mut revision, line["revision"].clone()) != line["revision"] {
+            let outcome = kanaria.run(changes.next().expect("as many changes as steps"));
+            assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        }
+        let cookie = format!("Cookie: kanaria={}\r\n", line["id"].as_str().unwrap());
+        let answer = client.call(get("/", &cookie));
+        let is_ecs = answer.stub() == "ecs";
+        others += usize::from(answer.stub() != line["pool"]);
+        on_ecs += usize::from(is_ecs);
+        let before = places.insert(line["client"].as_u64().unwrap(), is_ecs);
+        if before.is_some_and(|before| before != is_ecs) {
+            moved[usize::from(is_ecs)] += 1;
+        }
+    }
+    let summary = &report["summary"];
+    println!(
+        "{} requests of {} clients: {others} went elsewhere than simulated, bound 0; {on_ecs} on ecs, {moved:?} steps back and \
+         forth; simulated {summary}",
+        foretold.len(),
+        places.len()
+    );
+    assert_eq!(
+        (others, changes.next()),
+        (0, None),
+        "all of the schedule, and the way back"
+    );
+    assert_eq!(summary["canary_requests"], on_ecs);
+    assert_eq!(summary["moved_back"], moved[0]);
+    assert_eq!(summary["moved_to_canary"], moved[1]);
+    assert!(moved.iter().all(|moved| *moved > 5));
 }
 
 /// No request that arrives after the answer is routed by the old table.

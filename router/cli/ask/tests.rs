@@ -18,6 +18,7 @@ pub(in crate::cli) const NO_PROGRAM: Program = Program {
     explain: |_, _| Err(nothing()),
     state_dir: |_| Err(nothing()),
     plan: |_, _| Err(Unplanned::Failed(String::new())),
+    simulate: |_, _| Err(Unplanned::Failed(String::new())),
     look_up: |_| Err(Unplanned::Failed(String::new())),
     rerun: |_| Err(NotRerun::Failed("no program".into())),
     verify: |_| Err(Vec::new()),

@@ -1,0 +1,315 @@
+//! What the pools answer: what a scenario says of both, and the harm that one of them does meanwhile.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use config::decision::{Decision, Reason};
+use config::ids::{ListenerId, PoolId, RouteId};
+use config::live;
+use config::model::{self, Failover};
+use config::problem::{Fault, Path};
+use config::scenario::{Answers, Harm, Scenario};
+use config::snapshot::Structure;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use rand_distr::{Distribution, LogNormal};
+
+use super::clients::Client;
+use super::stage::Begun;
+use crate::control::Health;
+use crate::record::{Cause, Head, Record, Traits, Upstream};
+
+/// All pools of the route.
+pub(super) struct Pools<'a> {
+    chance: StdRng,
+    answers: Answers,
+    times: LogNormal<f64>,
+    harm: Vec<Hits<'a>>,
+    begin: u64,
+    stable: PoolId,
+    canary: PoolId,
+    failover: Failover,
+    /// By pool: targets, and whether all of them are gone.
+    targets: Vec<(usize, bool)>,
+    record: Record,
+}
+
+/// Some harm, and whom it hits.
+struct Hits<'a> {
+    harm: &'a Harm,
+    pools: Vec<PoolId>,
+    is_on: bool,
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Answer {
+    /// Its status.
+    pub(super) status: u16,
+    /// It is an error that would not have been one without harm.
+    pub(super) is_extra: bool,
+    /// Harm has touched it: an error, or a time.
+    pub(super) is_harmed: bool,
+}
+
+impl<'a> Hits<'a> {
+    /// `harm` to pools of `route`; `None` when the route has no such pool.
+    fn of(harm: &'a Harm, route: &model::Route, structure: &Structure) -> Option<Self> {
+        let id = |name: &str| structure.pool_named(name).map(|pool| pool.id);
+        let stable = route.stable_pool();
+        let pools: Vec<PoolId> = live::block(route)
+            .keys()
+            .filter(|name| match &*harm.pool {
+                "all" => true,
+                "canary" => *name != stable,
+                "stable" => *name == stable,
+                pool => *name == pool,
+            })
+            .filter_map(|name| id(name))
+            .collect();
+        // A route without a canary has none that could do harm, which is no mistake of the scenario.
+        (harm.pool == "canary" || !pools.is_empty()).then_some(Self {
+            harm,
+            pools,
+            is_on: false,
+        })
+    }
+}
+
+impl<'a> Pools<'a> {
+    pub(super) fn new(
+        scenario: &'a Scenario,
+        structure: &Structure,
+        route: RouteId,
+        begin: u64,
+        seed: u64,
+    ) -> Result<Self, Fault> {
+        let settings = &structure.routes[route.0 as usize].settings;
+        let id = |name: &str| structure.pool_named(name).map(|pool| pool.id);
+        let stable = id(settings.stable_pool()).unwrap_or(PoolId(0));
+        let median_ms = scenario.answers.median.0.as_secs_f64() * 1e3;
+        let times = LogNormal::new(median_ms.max(1e-3).ln(), scenario.answers.spread);
+        let harm = scenario.harm.iter().enumerate().map(|(position, harm)| {
+            Hits::of(harm, settings, structure).ok_or_else(|| unknown(position, harm, settings))
+        });
+        let targets = structure.pools.iter();
+        Ok(Self {
+            chance: StdRng::seed_from_u64(seed ^ 0x706f_6f6c_7300),
+            answers: scenario.answers,
+            times: times.map_err(|error| {
+                let path = Path::default().key("answers").key("spread");
+                path.fault(error.to_string())
+            })?,
+            harm: harm.collect::<Result<_, _>>()?,
+            begin,
+            stable,
+            canary: live::ramped(settings).and_then(id).unwrap_or(stable),
+            failover: settings.failover,
+            // Of a pool whose targets are found there is one, at least.
+            targets: targets
+                .map(|pool| (pool.targets.len().max(1), false))
+                .collect(),
+            record: record(),
+        })
+    }
+
+    /// A second begins; what harm begins or ends with it.
+    pub(super) fn turn(&mut self, now: u64, begun: &Begun) -> Vec<String> {
+        let mut told = Vec::new();
+        let mut is_changed = false;
+        for hits in &mut self.harm {
+            let from = match hits.harm.step {
+                None => Some(self.begin),
+                Some(step) => begun.of(step),
+            };
+            let passed = from.and_then(|from| now.checked_sub(from + hits.harm.from.0.as_secs()));
+            let lasts = hits.harm.lasts.0.as_secs();
+            let is_on = passed.is_some_and(|passed| lasts == 0 || passed < lasts);
+            if is_on != hits.is_on {
+                hits.is_on = is_on;
+                is_changed = true;
+                told.push(if is_on {
+                    format!("harm: {}", words(hits.harm))
+                } else {
+                    format!("end of harm: {}", words(hits.harm))
+                });
+            }
+        }
+        if is_changed {
+            self.take_down();
+        }
+        told
+    }
+
+    fn take_down(&mut self) {
+        let on = || self.harm.iter().filter(|hits| hits.is_on && hits.harm.down);
+        let down: Vec<PoolId> = on().flat_map(|hits| hits.pools.clone()).collect();
+        for (position, (_, is_down)) in self.targets.iter_mut().enumerate() {
+            *is_down = down.iter().any(|id| usize::from(id.0) == position);
+        }
+    }
+
+    /// What becomes of a request with this decision; `record` has it then as a router would write it down.
+    pub(super) fn answer(&mut self, mut decision: Decision, client: &Client) -> Answer {
+        self.record.switched_from = None;
+        self.record.error = None;
+        let Some(choice) = &mut decision.choice else {
+            return Answer::default();
+        };
+        let chosen = choice.pool;
+        let stable_serves = self.failover == Failover::Stable && !self.is_down(self.stable);
+        if self.is_down(chosen) && chosen != self.stable && stable_serves {
+            choice.pool = self.stable;
+            choice.reason = Reason::Failover;
+            self.record.switched_from = Some(chosen);
+        }
+        let served = choice.pool;
+        self.record.decision = Some(decision);
+        if self.is_down(served) {
+            self.record.upstream = None;
+            self.record.error = Some(Cause::NoTarget);
+            return Answer {
+                status: Cause::NoTarget.status(),
+                is_extra: true,
+                is_harmed: true,
+            };
+        }
+        let (answer, slower) = self.serve(served, client);
+        let time_ms = self.times.sample(&mut self.chance) * slower;
+        self.record.upstream = Some(Upstream {
+            address: ([127, 0, 0, 1], 1).into(),
+            connect: None,
+            ttfb: Some(Duration::from_secs_f64(time_ms / 1e3)),
+            status: Some(answer.status),
+        });
+        Answer {
+            is_harmed: answer.is_harmed || self.record.switched_from.is_some(),
+            ..answer
+        }
+    }
+
+    /// The answer of `pool`, and how many times slower than usual it is.
+    fn serve(&mut self, pool: PoolId, client: &Client) -> (Answer, f64) {
+        let usual = (self.answers.errors, self.answers.client_errors);
+        let (errors, client_errors) = client.fate.unwrap_or(usual);
+        let usual = status(self.chance.random(), errors, client_errors);
+        let mut answer = Answer {
+            status: usual,
+            ..Answer::default()
+        };
+        let mut slower = 1.0;
+        for hits in self.harm.iter().filter(|hits| hits.is_on) {
+            let harm = hits.harm;
+            if !hits.pools.contains(&pool) || client.lot >= harm.clients {
+                continue;
+            }
+            slower *= harm.slower;
+            let worse = status(self.chance.random(), harm.errors, harm.client_errors);
+            answer.status = answer.status.max(worse);
+            answer.is_harmed |= harm.slower > 1.0;
+        }
+        answer.is_extra = answer.status != usual;
+        answer.is_harmed |= answer.is_extra;
+        (answer, slower)
+    }
+
+    fn is_down(&self, pool: PoolId) -> bool {
+        self.targets[usize::from(pool.0)].1
+    }
+
+    /// The last request, as a router would write it down.
+    pub(super) const fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// The stable pool.
+    pub(super) const fn stable_id(&self) -> PoolId {
+        self.stable
+    }
+
+    /// Targets of the canary and of stable.
+    pub(super) fn health(&self) -> (Health, Health) {
+        (self.health_of(self.canary), self.health_of(self.stable))
+    }
+
+    fn health_of(&self, pool: PoolId) -> Health {
+        let (total, is_down) = self.targets[usize::from(pool.0)];
+        Health {
+            healthy: if is_down { 0 } else { total },
+            total,
+            minute_ago: total,
+        }
+    }
+}
+
+fn unknown(position: usize, harm: &Harm, route: &model::Route) -> Fault {
+    let known: Vec<String> = live::block(route).into_keys().collect();
+    let path = Path::default().key("harm").index(position).key("pool");
+    path.fault(format!(
+        "route `{}` has no pool `{}`; write `canary`, `stable`, `all` or one of {}",
+        route.name,
+        harm.pool,
+        known.join(", ")
+    ))
+}
+
+fn status(drawn: f64, errors: f64, client_errors: f64) -> u16 {
+    match drawn {
+        drawn if drawn < errors => 500,
+        drawn if drawn < errors + client_errors => 404,
+        _ => 200,
+    }
+}
+
+/// `canary fails 5 %`.
+fn words(harm: &Harm) -> String {
+    let part = |part: f64| format!("{} %", (part * 1e4).round() / 1e2);
+    let mut words = Vec::new();
+    if harm.down {
+        words.push("has no healthy target".to_owned());
+    }
+    if harm.errors > 0.0 {
+        words.push(format!("fails {}", part(harm.errors)));
+    }
+    if harm.client_errors > 0.0 {
+        words.push(format!("answers 404 to {}", part(harm.client_errors)));
+    }
+    if harm.slower != 1.0 {
+        words.push(format!("takes {} times as long", harm.slower));
+    }
+    let whose = match harm.clients {
+        clients if clients < 1.0 => format!(" of {} of the clients", part(clients)),
+        _ => String::new(),
+    };
+    format!("{} {}{whose}", harm.pool, words.join(", "))
+}
+
+/// What all requests have in common, which is nothing that a guard looks at.
+fn record() -> Record {
+    Record {
+        started: UNIX_EPOCH,
+        duration: Duration::ZERO,
+        listener: ListenerId(0),
+        local: ([127, 0, 0, 1], 0).into(),
+        client_ip: [127, 0, 0, 1].into(),
+        client_port: None,
+        protocol: None,
+        grpc: false,
+        tls: None,
+        secure: false,
+        head: Head::default(),
+        status: 200,
+        error: None,
+        traits: Traits::default(),
+        bytes_in: 0,
+        bytes_out: 0,
+        dispatched: None,
+        rewritten: None,
+        upstream: None,
+        attempts: 1,
+        decision: None,
+        switched_from: None,
+        retries: Vec::new(),
+        fail_open: false,
+        shadow: None,
+    }
+}

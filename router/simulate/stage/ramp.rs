@@ -1,0 +1,189 @@
+//! The ramp of the route, by the second, and what the operator does about it.
+
+use std::mem::{Discriminant, discriminant};
+use std::time::Duration;
+
+use canary::ramp::{Due, Missing, due};
+use config::live::{self, Bounds, Latch, Phase, RampOrder, Refusal};
+use jiff::Timestamp;
+
+use super::steady::Steady;
+use super::{Event, Stage};
+use crate::control::{Around, Health, may_turn};
+use crate::ramp::{order, reason, sight, words};
+
+/// How a ramp gets on.
+pub(super) struct Course {
+    /// Attempt and step that were looked at last, and for how many seconds they were held.
+    held: (u32, usize, u64),
+    /// Since when it waits for `advance` alone.
+    waits: Option<u64>,
+    /// Since when it is taken back.
+    back: Option<u64>,
+    missing: Steady<Vec<Discriminant<Missing>>>,
+    refused: Option<Discriminant<Refusal>>,
+}
+
+impl Default for Course {
+    fn default() -> Self {
+        Self {
+            held: (0, 0, 0),
+            waits: None,
+            back: None,
+            missing: Steady::new(Vec::new()),
+            refused: None,
+        }
+    }
+}
+
+impl Stage {
+    /// One look of the ramp, and then of the operator.
+    pub(super) fn ramp(&mut self, now: u64, health: (Health, Health), events: &mut Vec<Event>) {
+        if self.route.ramp.is_none() {
+            return;
+        }
+        let around = Around {
+            now: Timestamp::from_second(now as i64).unwrap_or_default(),
+            canary: Some(health.0),
+            stable: Some(health.1),
+            guard: self.view.take(),
+        };
+        self.carry_on(now, &around, events);
+        self.operate(now, &around, events);
+        self.view = around.guard;
+    }
+
+    /// As the ramp's task does every second.
+    fn carry_on(&mut self, now: u64, around: &Around, events: &mut Vec<Event>) {
+        self.ramp.waits = self.ramp.waits.take().filter(|_| self.is_running());
+        let Some(ramp) = self.live_ramp().filter(|_| self.is_running()) else {
+            return;
+        };
+        let (attempt, step) = (ramp.attempt, ramp.step);
+        let seconds = match self.ramp.held {
+            (of, at, seconds) if (of, at) == (attempt, step) => seconds + 1,
+            _ => 0,
+        };
+        let held = Duration::from_secs(seconds);
+        let due = due(&sight(&self.route, ramp, self.live_route(), held, around));
+        let asked = order(ramp, &due).map(|order| (order, reason(ramp, order)));
+        self.ramp.held = (attempt, step, seconds);
+        let waits = due == Due::Held(vec![Missing::Advance]);
+        self.ramp.waits = waits.then(|| self.ramp.waits.unwrap_or(now));
+        self.tell_missing(now, &due, events);
+        if let Some((order, why)) = asked {
+            self.turn(now, order, why, events);
+        }
+    }
+
+    fn is_running(&self) -> bool {
+        matches!(self.position(), Some((Phase::Running, ..)))
+    }
+
+    fn tell_missing(&mut self, now: u64, due: &Due, events: &mut Vec<Event>) {
+        let missing: &[Missing] = match due {
+            Due::Held(missing) => missing,
+            _ => &[],
+        };
+        let kinds = missing.iter().map(discriminant).collect();
+        if let Some(kinds) = self.ramp.missing.see(now, kinds)
+            && !kinds.is_empty()
+        {
+            let lacks = words(missing).join("; ");
+            events.push(Event::Told(format!("held, it lacks {lacks}")));
+        }
+    }
+
+    /// Asks for `order`; what came of it is told.
+    fn turn(&mut self, now: u64, order: RampOrder, why: String, events: &mut Vec<Event>) -> bool {
+        let turned =
+            self.ask(|live, routes, name| live::ramp(live, routes, name, order, Bounds::Kept));
+        match turned {
+            Ok(change) => {
+                self.apply(now, change);
+                self.ramp.refused = None;
+                self.ramp.missing = Steady::new(Vec::new());
+                if let Some((Phase::Running, _, step)) = self.position() {
+                    self.begun.note(step - 1, now);
+                }
+                events.push(Event::Told(why));
+                true
+            }
+            Err(refusal) => {
+                self.tell_refused(&refusal, events);
+                false
+            }
+        }
+    }
+
+    fn tell_refused(&mut self, refusal: &Refusal, events: &mut Vec<Event>) {
+        let kind = discriminant(refusal);
+        if self.ramp.refused.replace(kind) != Some(kind) {
+            events.push(Event::Told(format!("refused: {refusal}")));
+        }
+    }
+
+    /// What the operator of the scenario does.
+    fn operate(&mut self, now: u64, around: &Around, events: &mut Vec<Event>) {
+        let operator = self.operator;
+        let is_after = |since: Option<u64>, time: Option<config::units::Duration>| {
+            let (Some(since), Some(time)) = (since, time) else {
+                return false;
+            };
+            now >= since + time.0.as_secs()
+        };
+        let is_back = self.latch() == Latch::RolledBack;
+        self.ramp.back = is_back.then(|| self.ramp.back.unwrap_or(now));
+        match self.position() {
+            None if is_after(Some(self.begin), Some(operator.start)) => {
+                self.start(now, around, events);
+            }
+            Some((Phase::RolledBack, ..)) if is_after(self.ramp.back, operator.resume) => {
+                self.lift(now, events);
+            }
+            // The mark is lifted, and the ramp may not be resumed at every hour.
+            Some((Phase::RolledBack, ..)) if !is_back => self.resume(now, around, events),
+            Some((Phase::Running, ..)) if is_after(self.ramp.waits, operator.advance) => {
+                self.turn(
+                    now,
+                    RampOrder::Advance,
+                    "the operator advances".into(),
+                    events,
+                );
+            }
+            _ => {}
+        }
+    }
+
+    fn start(&mut self, now: u64, around: &Around, events: &mut Vec<Event>) {
+        let cold = self.operator.cold;
+        match may_turn(&self.route, (RampOrder::Start, Bounds::Kept, cold), around) {
+            Ok(()) => {
+                let why = "the operator starts the ramp".to_owned();
+                self.turn(now, RampOrder::Start, why, events);
+            }
+            Err(refusal) => self.tell_refused(&refusal, events),
+        }
+    }
+
+    fn lift(&mut self, now: u64, events: &mut Vec<Event>) {
+        if let Ok(change) = self.ask(live::resume) {
+            self.apply(now, change);
+            events.push(Event::Told("the operator lifts the mark".into()));
+        }
+    }
+
+    fn resume(&mut self, now: u64, around: &Around, events: &mut Vec<Event>) {
+        match may_turn(
+            &self.route,
+            (RampOrder::Resume, Bounds::Kept, false),
+            around,
+        ) {
+            Ok(()) => {
+                let why = "the operator resumes the ramp".to_owned();
+                self.turn(now, RampOrder::Resume, why, events);
+            }
+            Err(refusal) => self.tell_refused(&refusal, events),
+        }
+    }
+}
