@@ -29,17 +29,14 @@ use serde_json::Value;
 
 use crate::plan::{Again, Report};
 use crate::rerun::Summary as RerunSummary;
-
-pub use again::Lookup;
-pub use arguments::{
-    Arguments, AuditVerb, Change, Cookies, Deregister, Drain, Explain, FailOn, Field, FlagVerb, GuardVerb, HistoryVerb, NotAnArgument, Plan, PoolWeight, Ramp, RampVerb, Register, Remote, Rerun, Reshuffle, Restore, Session, Shadow, ShadowVerb, TargetsVerb, Unwanted, Verb, Weights, Annotate,
 use crate::simulate::Report as Simulated;
 
 pub use again::Lookup;
 pub use arguments::{
-    Arguments, Change, Deregister, Drain, Explain, Field, FlagVerb, GuardVerb, HistoryVerb,
-    NotAnArgument, Plan, PoolWeight, Ramp, RampVerb, Register, Remote, Reshuffle, Restore,
-    Simulate, TargetsVerb, Verb, Weights,
+    Annotate, Arguments, AuditVerb, Change, Cookies, Deregister, Drain, Explain, FailOn, Field,
+    FlagVerb, GuardVerb, HistoryVerb, NotAnArgument, Plan, PoolWeight, Ramp, RampVerb, Register,
+    Remote, Rerun, Reshuffle, Restore, Session, Shadow, ShadowVerb, Simulate, TargetsVerb,
+    Unwanted, Verb, Weights,
 };
 pub use execute::{Surroundings, execute};
 pub use metrics::Form;

@@ -17,9 +17,8 @@ mod targets;
 mod tls;
 mod webhooks;
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use config::model::{ProxyProtocol, Role};
@@ -31,9 +30,9 @@ use prometheus::{
 use crate::clients::Clients;
 use crate::pool::Pools;
 use crate::record::{Blame, Cause, Desync, Record, Retried, Traits};
+use crate::tally::Tallies;
 use cookies::Cookies;
 pub use cookies::Sighted;
-use crate::tally::Tallies;
 use discovery::Discovery;
 pub use guard::Guarded;
 use guard::Guards;

@@ -18,12 +18,11 @@ const MAY: &[(&str, &[&str])] = &[
     ("cap", &[]),
     ("capture", &["caller"]),
     ("clients", &[]),
+    ("compare", &["control", "tally"]),
     ("control", &["diff", "journal", "publish", "state"]),
     ("cookies", &["control", "crumbs", "metrics"]),
     ("crumbs", &[]),
     ("diff", &[]),
-    ("compare", &["control", "tally"]),
-    ("control", &["journal", "publish", "state"]),
     ("discovery", &["pool", "source"]),
     ("evict", &["accept", "pool"]),
     ("forward", &["cap", "pool", "record"]),
@@ -67,7 +66,7 @@ const MAY: &[(&str, &[&str])] = &[
     (
         "shadow",
         &["caller", "cap", "capture", "diff", "metrics", "pool"],
-    ("shadow", &["caller", "cap", "metrics", "pool"]),
+    ),
     (
         "simulate",
         &["control", "entropy", "guard", "ramp", "record", "witness"],

@@ -6,7 +6,9 @@ use serde_json::Value;
 use utoipa::OpenApi;
 
 use super::guard::Caller;
-use super::{Problem, changes, events, explain, flags, page, ramp, shadow, targets, views, report, compare};
+use super::{
+    Problem, changes, compare, events, explain, flags, page, ramp, report, shadow, targets, views,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -24,7 +26,11 @@ use super::{Problem, changes, events, explain, flags, page, ramp, shadow, target
         views::routes,
         views::route,
         views::guard,
-    views::cookies, views::all_cookies, shadow::one, shadow::all, compare::compare,
+        views::cookies,
+        views::all_cookies,
+        shadow::one,
+        shadow::all,
+        compare::compare,
         ramp::look,
         ramp::foretell,
         ramp::change,

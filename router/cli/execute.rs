@@ -12,10 +12,13 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::arguments::{
-    Arguments, AuditVerb, Change, Cookies, Drain, Explain, FailOn, FlagVerb, GuardVerb, HistoryVerb, Remote, Reshuffle, Restore, Shadow, ShadowVerb, Unwanted, Verb, Weights, Annotate,
+    Annotate, Arguments, AuditVerb, Change, Cookies, Drain, Explain, FailOn, FlagVerb, GuardVerb,
+    HistoryVerb, Remote, Reshuffle, Restore, Shadow, ShadowVerb, Unwanted, Verb, Weights,
 };
 use super::ask::{Question, Show, ask};
-use super::{Code, Outcome, Program, again, metrics, offline, plan, rerun, session, show, watch, simulate};
+use super::{
+    Code, Outcome, Program, again, metrics, offline, plan, rerun, session, show, simulate, watch,
+};
 use crate::client::{Call, segment};
 use crate::demo;
 
@@ -174,6 +177,8 @@ fn shadow(asked: &Shadow) -> Question {
             .map(|Unwanted::Diff| show::shadow::differs as fn(&Value) -> bool),
         ..look(call, Show::Shadows)
     }
+}
+
 fn annotate(annotate: Annotate) -> Question {
     let mut body = Map::from_iter([("text".to_owned(), annotate.text.into())]);
     body.extend(

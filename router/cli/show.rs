@@ -1,14 +1,14 @@
 //! How answers read: what is live, what changed, what to type next. Pure: an answer in, a text out.
 
 mod change;
-mod cookies;
 mod compare;
+mod cookies;
 mod explanation;
 mod forecast;
 mod history;
 pub(super) mod ramp;
-pub(super) mod shadow;
 mod report;
+pub(super) mod shadow;
 mod status;
 mod targets;
 

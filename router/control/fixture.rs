@@ -19,7 +19,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{
-    Account, Control, CookiesView, DiscoveryView, GuardView, Health, House, Invalid, Observation, Pace, Probing, Run, Setup, Share, TargetView, Comparison, Question,
+    Account, Comparison, Control, CookiesView, DiscoveryView, GuardView, Health, House, Invalid,
+    Observation, Pace, Probing, Question, Run, Setup, Share, TargetView,
 };
 use crate::diff::ShadowView;
 use crate::publish::Publisher;
@@ -303,6 +304,8 @@ impl House for Fake {
 
     fn shadows(&self) -> Vec<ShadowView> {
         Vec::new()
+    }
+
     fn account(&self, _state_dir: &Path, _route: &str, _starts_ms: &[u64]) -> io::Result<Account> {
         Ok(Account::default())
     }

@@ -16,10 +16,8 @@ use config::snapshot::{Snapshot, Structure, Target};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{CookiesView, GuardView, Pace};
+use super::{Account, Comparison, CookiesView, GuardView, Pace, Question};
 use crate::diff::ShadowView;
-use super::{Account, CookiesView, GuardView, Pace};
-use super::{Comparison, GuardView, Pace, Question};
 
 /// The rest of the program. Its functions may block for as long as reading a file takes, and `load` for as long as the
 /// first answers about new pools may take.

@@ -256,6 +256,8 @@ impl House for Home {
 
     fn shadows(&self) -> Vec<ShadowView> {
         self.shadows.views()
+    }
+
     fn account(&self, state_dir: &Path, route: &str, starts_ms: &[u64]) -> io::Result<Account> {
         guard::account(state_dir, route, starts_ms)
     }

@@ -311,5 +311,6 @@ fn record() -> Record {
         retries: Vec::new(),
         fail_open: false,
         shadow: None,
+        cookie_dup: None,
     }
 }

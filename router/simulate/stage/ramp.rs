@@ -3,7 +3,7 @@
 use std::mem::{Discriminant, discriminant};
 use std::time::Duration;
 
-use canary::ramp::{Due, Missing, due};
+use canary::ramp::{Due, Missing, Probed, due};
 use config::live::{self, Bounds, Latch, Phase, RampOrder, Refusal};
 use jiff::Timestamp;
 
@@ -47,6 +47,8 @@ impl Stage {
             canary: Some(health.0),
             stable: Some(health.1),
             guard: self.view.take(),
+            // There is nobody to ask.
+            probe: Probed::Unasked,
         };
         self.carry_on(now, &around, events);
         self.operate(now, &around, events);
