@@ -196,7 +196,7 @@ fn compile(criterion: &mut Criterion) {
     };
     let live = Live {
         routes: (0..ROUTES)
-            .map(|n| (format!("r{n}"), state.clone()))
+            .map(|n| (format!("r{n}"), state.clone().into()))
             .collect(),
         ..Live::default()
     };

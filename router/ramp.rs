@@ -104,7 +104,7 @@ impl Task {
                     .await,
                 ..Around::of(house, &route.settings, &ramp.canary, now)
             };
-            let live = standing.live.routes.get(&*route.name);
+            let live = standing.live.routes.get(&*route.name).map(|live| &**live);
             let due = due(&sight(&route.settings, ramp, live, held, &around));
             let missing = self.act(&route.name, ramp, &due).await;
             let pace = self.pace(&route.name, settings, ramp, held, missing, now);

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use config::live::{self, Change, Held, Live, Routes};
 use config::snapshot::Structure;
@@ -49,9 +50,9 @@ impl Origin {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Touched {
     /// By route.
-    pub routes: BTreeMap<String, Touch>,
+    pub routes: BTreeMap<String, Arc<Touch>>,
     /// By pool and address, of targets that operators registered or deregistered.
-    pub targets: BTreeMap<String, BTreeMap<SocketAddr, Touch>>,
+    pub targets: BTreeMap<String, BTreeMap<SocketAddr, Arc<Touch>>>,
 }
 
 /// The last change of a route or a target: when, by whom and why.
@@ -231,17 +232,17 @@ fn touched(entries: &[Entry]) -> Touched {
 impl Touched {
     /// Notes who made the change of `entry`.
     pub fn touch(&mut self, entry: &Entry) {
-        let touch = Touch {
+        let touch = Arc::new(Touch {
             revision: entry.revision,
             time: entry.time.clone(),
             actor: entry.actor.clone(),
             reason: entry.reason.clone(),
-        };
+        });
         // A checkpoint repeats what others did.
         let repeats = entry.kind == Kind::Checkpoint;
         for route in entry.delta.routes.keys() {
             if !(repeats && self.routes.contains_key(route)) {
-                self.routes.insert(route.clone(), touch.clone());
+                self.routes.insert(route.clone(), Arc::clone(&touch));
             }
         }
         for (pool, edits) in &entry.delta.targets {
@@ -250,7 +251,7 @@ impl Touched {
                 if edit.after.is_none() {
                     targets.remove(address);
                 } else if !(repeats && targets.contains_key(address)) {
-                    targets.insert(*address, touch.clone());
+                    targets.insert(*address, Arc::clone(&touch));
                 }
             }
         }

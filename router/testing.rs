@@ -66,7 +66,7 @@ pub(crate) fn snapshot(structure: &Arc<Structure>, revision: u64, canary: u32) -
     };
     let live = Live {
         revision,
-        routes: [("blogs".into(), route)].into(),
+        routes: [("blogs".into(), route.into())].into(),
         ..Live::default()
     };
     Snapshot::compile(Arc::clone(structure), &live, &Secret::new([7; 32])).unwrap()

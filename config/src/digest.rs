@@ -80,7 +80,7 @@ impl<'a> Meaning<'a> {
             resolver,
             pools: pools.iter().collect(),
             partitions,
-            routes: routes.iter().map(RouteMeaning).collect(),
+            routes: routes.iter().map(|route| RouteMeaning(route)).collect(),
             access_log,
             webhooks: webhooks.iter().map(without_secret).collect(),
         }

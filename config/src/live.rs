@@ -16,6 +16,7 @@ mod share;
 mod targets;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +43,7 @@ pub struct Live {
     /// Number of this state, +1 at every change.
     pub revision: u64,
     /// State by route name.
-    pub routes: BTreeMap<String, LiveRoute>,
+    pub routes: BTreeMap<String, Arc<LiveRoute>>,
     /// Epoch by cohort name; absent means 0.
     pub epochs: BTreeMap<String, u64>,
     /// What operators said about targets, by pool name; pools of which they said nothing are not in it.

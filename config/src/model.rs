@@ -18,6 +18,7 @@ mod tls;
 mod webhook;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -72,7 +73,7 @@ pub struct Config {
     pub partitions: Partitions,
     /// Tried in file order; the first match wins; no match is answered 404.
     #[serde(default)]
-    pub routes: Vec<Route>,
+    pub routes: Vec<Arc<Route>>,
     /// Access logs, any number.
     #[serde(default)]
     pub access_log: Vec<AccessLog>,

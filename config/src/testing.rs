@@ -64,7 +64,7 @@ pub(crate) fn live(route: &str, weights: &[(&str, u32)]) -> Live {
     };
     Live {
         revision: 7,
-        routes: [(route.to_owned(), state)].into(),
+        routes: [(route.to_owned(), Arc::new(state))].into(),
         ..Live::default()
     }
 }

@@ -253,7 +253,7 @@ fn change(standing: &Standing, pool: &str, address: SocketAddr) -> Option<Target
         time,
         actor,
         reason,
-    } = standing.touched.targets.get(pool)?.get(&address)?.clone();
+    } = Touch::clone(standing.touched.targets.get(pool)?.get(&address)?);
     Some(TargetChange {
         revision,
         time,

@@ -51,7 +51,8 @@ impl Task {
             true
         };
         done.durable = Some(durable);
-        self.settled(&plan, &entry, durable, &mut done);
+        drop(standing);
+        self.settled(plan, &entry, durable, &mut done);
         Ok(done)
     }
 
@@ -115,20 +116,26 @@ impl Task {
     }
 
     /// Tells everybody that the change is in force.
-    fn settled(&mut self, plan: &Plan<'_>, entry: &Arc<Entry>, durable: bool, done: &mut Done) {
+    fn settled(&mut self, plan: Plan<'_>, entry: &Arc<Entry>, durable: bool, done: &mut Done) {
         if !durable {
             done.warnings.push(
                 "this is in force and not written down: a restart before it can be written would undo it; it is tried again until it is".into(),
             );
             self.retry.get_or_insert_with(Retry::soon);
         }
+        let Plan {
+            order,
+            structure,
+            change,
+            ..
+        } = plan;
         self.wiring.standing.send_modify(|standing| {
             let standing = Arc::make_mut(standing);
-            standing.live.clone_from(&plan.change.live);
-            standing.structure = Arc::clone(&plan.structure);
+            standing.live = Arc::new(change.live);
+            standing.structure = structure;
             standing.touched.touch(entry);
-            if matches!(plan.order.action, Action::Reload) {
-                standing.held.clone_from(&plan.change.held);
+            if matches!(order.action, Action::Reload) {
+                standing.held = change.held;
             }
             if durable {
                 standing.unwritten.clear();
@@ -139,7 +146,7 @@ impl Task {
         if durable {
             self.retry = None;
         }
-        self.logged(plan.order, entry, done);
+        self.logged(order, entry, done);
         self.announce(Notice::change(entry, durable));
         for (route, edit) in &entry.delta.routes {
             if let Some(ramp) = stepped(edit) {
@@ -194,8 +201,8 @@ impl Task {
 }
 
 /// The ramp that came to another step.
-fn stepped(edit: &Edit<LiveRoute>) -> Option<&LiveRamp> {
-    let of = |route: Option<&'_ LiveRoute>| {
+fn stepped(edit: &Edit<Arc<LiveRoute>>) -> Option<&LiveRamp> {
+    let of = |route: Option<&'_ Arc<LiveRoute>>| {
         route
             .and_then(|route| route.ramp.as_ref())
             .map(|ramp| (ramp.attempt, ramp.step))

@@ -1,6 +1,7 @@
 //! From an order to the state after it: the rules of `config::live` on what is in force.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use config::live::{self, Change, Live, LiveRoute, Routes, Weights};
 use config::model;
@@ -162,7 +163,7 @@ fn shifts(structure: &Structure, only: Option<&str>, before: &Live, after: &Live
 
 fn shift(
     route: &model::Route,
-    before: &BTreeMap<String, LiveRoute>,
+    before: &BTreeMap<String, Arc<LiveRoute>>,
     after: &LiveRoute,
 ) -> Option<Shift> {
     let before = before.get(&route.name);

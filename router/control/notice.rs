@@ -83,8 +83,8 @@ impl Notice {
                 "actor": entry.actor,
                 "reason": entry.reason,
                 "revision": entry.revision,
-                "before": edit.and_then(|edit| weights(edit.before.as_ref())),
-                "after": edit.and_then(|edit| weights(edit.after.as_ref())),
+                "before": edit.and_then(|edit| weights(edit.before.as_deref())),
+                "after": edit.and_then(|edit| weights(edit.after.as_deref())),
             }),
         }
     }

@@ -1,6 +1,7 @@
 //! The migration of a route, told from the journal and from what its guard has written down. How it reads is not known here.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use config::live::{Edit, LiveRoute, Refusal, Share, Weights};
 use config::model;
@@ -202,7 +203,7 @@ impl Control {
 
 /// What the journal says of a route since it came.
 struct Told<'a> {
-    changes: Vec<(&'a Entry, &'a Edit<LiveRoute>)>,
+    changes: Vec<(&'a Entry, &'a Edit<Arc<LiveRoute>>)>,
 }
 
 impl<'a> Told<'a> {
@@ -223,7 +224,7 @@ impl<'a> Told<'a> {
     fn begins(&self) -> Vec<(&'a Entry, &'a LiveRoute)> {
         let changes = self.changes.iter();
         let begins = changes.filter_map(|(entry, edit)| {
-            let after = edit.after.as_ref()?;
+            let after = edit.after.as_deref()?;
             let before = edit.before.as_ref().map(|before| &before.weights);
             (before != Some(&after.weights)).then_some((*entry, after))
         });
@@ -330,8 +331,8 @@ impl<'a> Told<'a> {
     }
 }
 
-fn change(entry: &Entry, edit: &Edit<LiveRoute>) -> ChangeView {
-    let weights = |route: Option<&LiveRoute>| route.map(|route| route.weights.clone());
+fn change(entry: &Entry, edit: &Edit<Arc<LiveRoute>>) -> ChangeView {
+    let weights = |route: Option<&Arc<LiveRoute>>| route.map(|route| route.weights.clone());
     ChangeView {
         time: seconds(&entry.time),
         revision: entry.revision,
@@ -341,7 +342,7 @@ fn change(entry: &Entry, edit: &Edit<LiveRoute>) -> ChangeView {
         before: weights(edit.before.as_ref()),
         after: weights(edit.after.as_ref()),
         state: edit.after.as_ref().map(|route| route.state.as_str()),
-        ramp: edit.after.as_ref().and_then(step_of),
+        ramp: edit.after.as_deref().and_then(step_of),
     }
 }
 

@@ -14,7 +14,7 @@ pub struct Standing {
     /// What the file says.
     pub structure: Arc<Structure>,
     /// The live state.
-    pub live: Live,
+    pub live: Arc<Live>,
     /// Where the state came from at start.
     pub origin: Origin,
     /// Who changed what last.
@@ -33,7 +33,7 @@ impl Standing {
     pub(super) fn first(beginning: &Beginning, snapshot: &Snapshot, started_at: String) -> Self {
         Self {
             structure: Arc::clone(&snapshot.structure),
-            live: beginning.live.clone(),
+            live: Arc::new(beginning.live.clone()),
             origin: beginning.origin.clone(),
             touched: beginning.touched.clone(),
             unwritten: beginning.unwritten.iter().cloned().map(Arc::new).collect(),
@@ -44,7 +44,7 @@ impl Standing {
     }
 
     /// Number of the live state.
-    pub const fn revision(&self) -> u64 {
+    pub fn revision(&self) -> u64 {
         self.live.revision
     }
 

@@ -121,6 +121,7 @@ impl Task {
             structure: Arc::clone(&standing.structure),
             change: change::worked_out(&standing, &*self.wiring.house, &order.action)?,
         };
+        drop(standing);
         self.carry_out(plan).await
     }
 
@@ -173,6 +174,7 @@ impl Task {
             structure: Arc::clone(structure),
             change,
         };
+        drop(standing);
         self.carry_out(plan).await
     }
 

@@ -35,7 +35,7 @@ impl Past {
         let later = changes.take_while(|(after, _)| *after > revision);
         let mut edits = later.filter_map(|(_, delta)| delta.routes.get(&route.name));
         edits.any(|edit| {
-            let edit = (edit.before.as_ref(), edit.after.as_ref());
+            let edit = (edit.before.as_deref(), edit.after.as_deref());
             begins_another(edit, route.stable_pool(), has_told)
         })
     }

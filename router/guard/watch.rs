@@ -19,7 +19,7 @@ const HARD_STABLE: f64 = 0.10;
 /// What is in force for a route.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Situation {
-    pub(crate) current: LiveRoute,
+    pub(crate) current: Arc<LiveRoute>,
     pub(crate) stable: String,
     /// The live state that this is of.
     pub(crate) revision: u64,
@@ -38,7 +38,7 @@ impl Situation {
         let guard = guard.or_else(|| route.ramp.as_ref().map(|_| model::Guard::default()))?;
         let current = live.routes.get(&route.name)?;
         Some(Self {
-            current: current.clone(),
+            current: Arc::clone(current),
             stable: route.stable_pool().to_owned(),
             revision: live.revision,
             stable_is_well,
@@ -149,7 +149,7 @@ impl Watch {
         let before = std::mem::replace(&mut self.situation, situation);
         self.guard.allow(self.situation.budget);
         let (stable, before) = (&self.situation.stable, before.current);
-        let edit = (Some(&before), Some(&self.situation.current));
+        let edit = (Some(&*before), Some(&*self.situation.current));
         if begins_another(edit, stable, self.guard.has_told()) {
             self.begin();
             return Course::Attempt;
@@ -269,7 +269,7 @@ pub(super) mod tests {
     pub(in crate::guard) fn situation(share: f64, latch: Latch) -> Situation {
         let guard = model::Guard::default();
         Situation {
-            current: live(&[("ecs", share)], latch),
+            current: live(&[("ecs", share)], latch).into(),
             stable: "ec2".into(),
             revision: 1,
             stable_is_well: true,
@@ -297,13 +297,13 @@ pub(super) mod tests {
     #[test]
     fn a_route_without_a_guard_or_a_live_state_has_no_situation() {
         let mut file = model::Config {
-            routes: vec![route()],
+            routes: vec![route().into()],
             ..serde_json::from_value(json!({ "version": 1 })).unwrap()
         };
         let live = fresh(&Routes::of(&file));
         assert!(Situation::of(&file.routes[0], &live, true).is_some());
         assert_eq!(Situation::of(&file.routes[0], &Live::default(), true), None);
-        file.routes[0].guard = None;
+        Arc::make_mut(&mut file.routes[0]).guard = None;
         assert_eq!(Situation::of(&file.routes[0], &live, true), None);
     }
 
@@ -395,7 +395,7 @@ pub(super) mod tests {
     fn what_one_canary_loses_hides_no_raise_of_another() {
         let mut watch = watch(0.1);
         let with = |ecs: f64, lambda: f64| Situation {
-            current: live(&[("ecs", ecs), ("lambda", lambda)], Latch::Normal),
+            current: live(&[("ecs", ecs), ("lambda", lambda)], Latch::Normal).into(),
             ..situation(0.0, Latch::Normal)
         };
         assert_eq!(watch.follow(with(0.1, 0.3)), Course::Step);

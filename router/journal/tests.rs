@@ -22,7 +22,7 @@ fn change(live: &Live, ecs: u32) -> (Entry, Live) {
         draining: Default::default(),
         ramp: None,
     };
-    after.routes.insert("blogs".into(), route);
+    after.routes.insert("blogs".into(), route.into());
     let entry = Entry {
         revision: after.revision,
         time: "2026-11-21T02:00:00Z".into(),

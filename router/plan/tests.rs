@@ -150,8 +150,8 @@ fn pinned_clients_stay_on_a_pool_that_drains() {
     let file = compiled(&route);
     let mut live: Live = fresh(&Routes::of_structure(&file.structure));
     let drained = live.routes.get_mut("web").unwrap();
-    drained.weights.insert("ecs".into(), 0);
-    drained.draining.insert("ecs".into());
+    Arc::make_mut(drained).weights.insert("ecs".into(), 0);
+    Arc::make_mut(drained).draining.insert("ecs".into());
     let draining = file.with_live(&live).unwrap();
     let mut line = line(9_000, "ecs");
     line["reason"] = "pin".into();

@@ -23,7 +23,8 @@ use tokio::sync::broadcast;
 use crate::cap::Caps;
 use crate::compare;
 use crate::control::{
-    Account, Control, CookiesView, DiscoveryView, GuardView, Health, House, Invalid, Notice, Observation, Pace, Probing, Share, TargetView, Comparison, Question,
+    Account, Comparison, Control, CookiesView, DiscoveryView, GuardView, Health, House, Invalid,
+    Notice, Observation, Pace, Probing, Question, Share, TargetView,
 };
 use crate::cookies;
 use crate::crumbs::Registry;

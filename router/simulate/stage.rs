@@ -216,7 +216,7 @@ impl Stage {
     }
 
     fn live_route(&self) -> Option<&LiveRoute> {
-        self.live.routes.get(&self.route.name)
+        self.live.routes.get(&self.route.name).map(|route| &**route)
     }
 
     fn live_ramp(&self) -> Option<&LiveRamp> {

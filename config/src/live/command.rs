@@ -1,6 +1,7 @@
 //! Changes that an operator asks for, one function each.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::ramp::runs_ahead;
 use super::routes::canaries;
@@ -146,12 +147,12 @@ pub fn rollback(live: &Live, routes: &Routes<'_>, name: Option<&str>) -> Result<
 
 fn take_back(live: &mut Live, route: Option<&model::Route>) {
     let Some(route) = route else { return };
-    let Some(current) = live.routes.get_mut(&route.name) else {
-        return;
-    };
     if canaries(route).next().is_none() {
         return;
     }
+    let Some(current) = live.routes.get_mut(&route.name).map(Arc::make_mut) else {
+        return;
+    };
     if canaries(route).any(|pool| current.weights.get(pool).is_some_and(|weight| *weight > 0)) {
         current.weights = stable_only(route);
         current.owner = Owner::Live;
@@ -245,7 +246,7 @@ pub fn restore(
                 behind_ramp(&route.name, current, &then.weights, bounds)?;
                 after
                     .routes
-                    .insert(route.name.clone(), brought_back(current, then));
+                    .insert(route.name.clone(), brought_back(current, then).into());
                 n_restored += 1;
             }
         }
@@ -306,7 +307,7 @@ pub(super) fn find<'a, 'b>(
     }
     routes
         .get(name)
-        .and_then(|route| Some((route, live.routes.get(name)?)))
+        .and_then(|route| Some((route, &**live.routes.get(name)?)))
         .ok_or_else(|| Refusal::UnknownRoute {
             route: name.to_owned(),
             known: routes.names(),
@@ -315,7 +316,7 @@ pub(super) fn find<'a, 'b>(
 
 pub(super) fn with(live: &Live, name: &str, route: LiveRoute) -> Live {
     let mut after = live.clone();
-    after.routes.insert(name.to_owned(), route);
+    after.routes.insert(name.to_owned(), Arc::new(route));
     after
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +12,7 @@ use super::{Live, LiveRoute, TargetEdits};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delta {
     /// Routes that differ.
-    pub routes: BTreeMap<String, Edit<LiveRoute>>,
+    pub routes: BTreeMap<String, Edit<Arc<LiveRoute>>>,
     /// Epochs that differ, by cohort.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub epochs: BTreeMap<String, Edit<u64>>,

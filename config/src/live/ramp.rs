@@ -2,6 +2,8 @@
 //!
 //! While a ramp runs, the weights of its route are those of its step; whoever sets others pauses it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::command::{allowed, find, with};
@@ -325,7 +327,9 @@ fn told(name: &str, ramp: &LiveRamp) -> String {
 /// What a change makes of ramps that it was not about: a rollback ends them, other weights pause them. Told in sentences.
 pub(super) fn follow(before: &Live, after: &mut Live) -> Vec<String> {
     let mut notes = Vec::new();
-    for (name, route) in &mut after.routes {
+    let ramped = after.routes.iter_mut();
+    for (name, route) in ramped.filter(|(_, route)| route.ramp.is_some()) {
+        let route = Arc::make_mut(route);
         let Some(ramp) = &mut route.ramp else {
             continue;
         };

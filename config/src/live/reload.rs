@@ -3,6 +3,7 @@
 //! A repeated block leaves the live weights alone; a changed one wins, unless a mark or `max_step` holds it back.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::ramp::runs_ahead;
 use super::routes::{as_written, held_back};
@@ -34,7 +35,7 @@ fn first(routes: &Routes<'_>, start: fn(&model::Route) -> LiveRoute, revision: u
         revision,
         routes: routes
             .iter()
-            .map(|route| (route.name.clone(), start(route)))
+            .map(|route| (route.name.clone(), Arc::new(start(route))))
             .collect(),
         epochs: BTreeMap::new(),
         targets: BTreeMap::new(),
@@ -58,7 +59,7 @@ pub fn reload(live: &Live, routes: &Routes<'_>) -> Change {
             Some(current) => follow(route, current, &mut held, &mut notes),
             None => as_written(route),
         };
-        after.routes.insert(route.name.clone(), next);
+        after.routes.insert(route.name.clone(), Arc::new(next));
     }
     let mut change = Change::from(live, after);
     notes.append(&mut change.notes);
@@ -69,11 +70,11 @@ pub fn reload(live: &Live, routes: &Routes<'_>) -> Change {
     }
 }
 
-fn left_latched(live: &Live, routes: &Routes<'_>) -> BTreeMap<String, LiveRoute> {
+fn left_latched(live: &Live, routes: &Routes<'_>) -> BTreeMap<String, Arc<LiveRoute>> {
     live.routes
         .iter()
         .filter(|(name, route)| route.state.holds() && routes.get(name).is_none())
-        .map(|(name, route)| (name.clone(), route.clone()))
+        .map(|(name, route)| (name.clone(), Arc::clone(route)))
         .collect()
 }
 

@@ -19,7 +19,7 @@ pub struct Routes<'a> {
 impl<'a> Routes<'a> {
     /// The routes of a file as written.
     pub fn of(config: &'a model::Config) -> Self {
-        Self::sorted(config.routes.iter())
+        Self::sorted(config.routes.iter().map(|route| &**route))
     }
 
     /// The routes of a compiled file.

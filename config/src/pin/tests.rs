@@ -1,5 +1,7 @@
 //! Pins through decisions: who is kept, for how long, and who never is.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::decision::{Choice, Reason};
 use crate::live::Live;
@@ -89,7 +91,7 @@ fn weight_zero_evicts_pinned_clients_and_a_drain_does_not() {
     let zero = before.with_live(&drained).unwrap();
     assert_eq!(client.clone().visits(&zero, START + 1), "eks weight");
     let web = drained.routes.get_mut("web").unwrap();
-    web.draining.insert("ecs".into());
+    Arc::make_mut(web).draining.insert("ecs".into());
     let drained = before.with_live(&drained).unwrap();
     assert_eq!(client.visits(&drained, START + 1), "ecs pin");
     assert_eq!(

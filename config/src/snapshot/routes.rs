@@ -48,7 +48,7 @@ impl<'a> Scope<'a> {
     pub(super) fn compile(
         &mut self,
         position: usize,
-        written: &'a model::Route,
+        written: &'a Arc<model::Route>,
         path: &Trail<'_>,
         faults: &mut Faults,
     ) -> Option<Route> {
@@ -67,7 +67,7 @@ impl<'a> Scope<'a> {
             name: written.name.as_str().into(),
             action: action?,
             headers,
-            settings: Arc::new(written.clone()),
+            settings: Arc::clone(written),
             conditions,
         })
     }

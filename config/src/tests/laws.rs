@@ -1,5 +1,7 @@
 //! Laws: no text makes the reading panic or the walk disagree with the model, and what is printed reads back equal.
 
+use std::sync::Arc;
+
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -346,7 +348,7 @@ prop_compose! {
         logs in vec(text(), 0..2),
     ) -> Config {
         let mut config = read(&[("k.toml", super::MINIMAL)]).unwrap();
-        config.routes = routes;
+        config.routes = routes.into_iter().map(Arc::new).collect();
         config.pools = indexed::Map(pools.into_iter().collect());
         config.partitions.hosts = hosts;
         config.server.secret = secret;

@@ -134,7 +134,7 @@ async fn whoever_takes_the_last_healthy_target_is_warned() {
 #[tokio::test]
 async fn rollback_and_restore_leave_targets_alone_and_restore_says_so() {
     let rig = rig();
-    let earlier = rig.control.standing().live.clone();
+    let earlier = Live::clone(&rig.control.standing().live);
     rig.ask(register(9, 1)).await.unwrap();
     rig.ask(ROLLBACK).await.unwrap();
     rig.ask(resume()).await.unwrap();

@@ -168,7 +168,7 @@ fn a_step_knows_the_revision_that_brought_it() {
     assert_eq!(since(&site), 8, "another attempt does");
     // Out of the file and in again: another ramp, whatever its numbers are.
     let whole = site.file.clone();
-    site.file.routes[0].name = "other".into();
+    Arc::make_mut(&mut site.file.routes[0]).name = "other".into();
     site.live = reload(&site.live, &Routes::of(&site.file)).live;
     site.file = whole;
     site.live = reload(&site.live, &Routes::of(&site.file)).live;
@@ -192,7 +192,8 @@ fn nothing_raises_the_canary_above_the_step_of_a_ramp_that_runs_but_force() {
         Err(Refusal::AheadOfRamp { .. })
     ));
     let mut other = site.file.clone();
-    other.routes[0].weights = serde_json::from_value(json!({ "ec2": 80, "ecs": 20 })).unwrap();
+    Arc::make_mut(&mut other.routes[0]).weights =
+        serde_json::from_value(json!({ "ec2": 80, "ecs": 20 })).unwrap();
     let held = reload(&site.live, &Routes::of(&other)).held;
     assert!(
         held[0].reason.contains("kanaria ramp pause web"),
@@ -207,7 +208,7 @@ fn nothing_raises_the_canary_above_the_step_of_a_ramp_that_runs_but_force() {
 /// A route with a second canary, and the ramp on the first.
 fn two_canaries(ec2: u32, ecs: u32, lambda: u32) -> Site {
     let mut file = file();
-    let route = &mut file.routes[0];
+    let route = Arc::make_mut(&mut file.routes[0]);
     route.weights =
         serde_json::from_value(json!({ "ec2": ec2, "ecs": ecs, "lambda": lambda })).unwrap();
     route.ramp.as_mut().unwrap().canary = Some("ecs".into());
@@ -247,7 +248,7 @@ fn a_ramp_leaves_other_canaries_what_they_have() {
 #[test]
 fn a_drained_pool_gives_the_canary_of_a_ramp_nothing() {
     let mut site = two_canaries(60, 0, 40);
-    site.file.routes[0].sticky.mode = StickyMode::Pin;
+    Arc::make_mut(&mut site.file.routes[0]).sticky.mode = StickyMode::Pin;
     site.ask(RampOrder::Start).unwrap();
     let drained = |bounds| {
         let routes = Routes::of(&site.file);
@@ -321,7 +322,7 @@ fn what_was_not_started_cannot_be_turned() {
         );
     }
     let mut site = Site::new();
-    site.file.routes[0].ramp = None;
+    Arc::make_mut(&mut site.file.routes[0]).ramp = None;
     assert!(matches!(
         site.ask(RampOrder::Start),
         Err(Refusal::NoRamp { .. })
@@ -332,7 +333,8 @@ fn what_was_not_started_cannot_be_turned() {
 fn the_file_of_a_running_ramp_may_change_its_schedule_for_the_next_one() {
     let mut site = Site::new();
     site.ask(RampOrder::Start).unwrap();
-    site.file.routes[0].ramp.as_mut().unwrap().steps.remove(1);
+    let route = Arc::make_mut(&mut site.file.routes[0]);
+    route.ramp.as_mut().unwrap().steps.remove(1);
     site.live = reload(&site.live, &Routes::of(&site.file)).live;
     site.done(RampOrder::Next(0), (Phase::Running, 1, [90, 10]));
 }

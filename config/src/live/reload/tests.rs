@@ -14,7 +14,7 @@ fn start() -> Live {
 }
 
 /// The route after the file became `config`.
-fn after(live: &Live, config: &Config) -> LiveRoute {
+fn after(live: &Live, config: &Config) -> Arc<LiveRoute> {
     reload(live, &Routes::of(config)).live.routes["blogs"].clone()
 }
 
