@@ -12,8 +12,8 @@ pub fn endpoint(method: &str, path: &str) -> String {
         }
         folded.push_str(fold(segment));
         if folded.len() > LONGEST {
-            let end = folded.floor_char_boundary(LONGEST);
-            folded.truncate(end);
+            let end = (0..=LONGEST).rev().find(|at| folded.is_char_boundary(*at));
+            folded.truncate(end.unwrap_or(0));
             folded.push('…');
             break;
         }
