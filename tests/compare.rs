@@ -24,9 +24,12 @@ fn pools_are_told_beside_each_other_with_what_was_changed() {
     let comparison = kanaria.admin.get("/api/v1/routes/web/compare?window=5m");
     for (position, pool) in ["ec2", "ecs"].iter().enumerate() {
         // What stable served in the canary's place is charged to the canary.
-        let charged = log
-            .iter()
-            .filter(|line| line["switched_from"].as_str().or(line["pool"].as_str()) == Some(*pool));
+        let charged = log.iter().filter(|line| {
+            line["switched_from"]
+                .as_str()
+                .or_else(|| line["pool"].as_str())
+                == Some(*pool)
+        });
         let figures = &comparison["pools"][position];
         assert_eq!(figures["pool"], *pool);
         assert_eq!(figures["requests"], charged.count() as u64, "{pool}");

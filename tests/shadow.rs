@@ -309,7 +309,7 @@ fn copies_are_recorded_without_secrets_and_sent_once_more() {
     let file = File::single(&ec2)
         .pool("ecs", &[ecs.address])
         .pool("next", &[ecs.address]);
-    let kanaria = Kanaria::start(&file.clone().route(&format!("{TABLE}{keys}")));
+    let kanaria = Kanaria::start(&file.route(&format!("{TABLE}{keys}")));
     let mut client = kanaria.client();
     let secrets =
         "Cookie: a=s3cret\r\nAuthorization: Bearer s3cret\r\nX-Api-Key: s3cret\r\nX-Own: 1\r\n";

@@ -161,7 +161,7 @@ fn field_gree_04_costs() {
             p99s[side].push(times[times.len() * 99 / 100]);
             until("copies are sent", || {
                 let all = kanaria.admin.metric("kanaria_shadow_total", &[]) as usize;
-                (side == 0 || all % n == 0).then_some(())
+                (side == 0 || all.is_multiple_of(n)).then_some(())
             });
             cpu[side] += ticks(kanaria) - before;
         }

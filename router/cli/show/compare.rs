@@ -223,7 +223,12 @@ fn more(part: Part) -> String {
 fn times(it: &Comparison) -> Table {
     let mut table = Table::new(&["POOL", "P50", "P90", "P99"], &[]);
     for pool in it.pools.iter().filter(|pool| !pool.latency_ms.is_empty()) {
-        let of = |word: &str| pool.latency_ms.get(word).copied().map_or("-".into(), time);
+        let of = |word: &str| {
+            pool.latency_ms
+                .get(word)
+                .copied()
+                .map_or_else(|| "-".into(), time)
+        };
         table.row(vec![clean(&pool.pool), of("p50"), of("p90"), of("p99")]);
     }
     table
@@ -315,7 +320,7 @@ fn loads(it: &Comparison) -> Table {
         table.row(vec![
             clean(&pool.pool),
             format!("{:.1}", load.requests_per_s),
-            peak.map_or("-".into(), |peak| format!("{peak:.1}")),
+            peak.map_or_else(|| "-".into(), |peak| format!("{peak:.1}")),
             format!("{:.1}", load.concurrency),
             bytes(load.bytes_in_per_s),
             bytes(load.bytes_out_per_s),
