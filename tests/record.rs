@@ -392,7 +392,10 @@ fn every_metric_is_documented_and_every_documented_one_exists() {
     let balanced =
         "[[listeners]]\nname = \"balanced\"\nbind = \"127.0.0.1:0\"\nproxy_protocol = \"required\"";
     let stdout = "[[access_log]]\npath = \"stdout\"";
-    let file = file.after(&format!("{found}\n{secure}\n{balanced}\n{stdout}\n"));
+    let hook = format!("[[webhooks]]\nurl = \"http://{}/hook\"", ec2.address);
+    let file = file.after(&format!(
+        "{found}\n{secure}\n{balanced}\n{stdout}\n{hook}\n"
+    ));
     let kanaria = Kanaria::start_in(folder, &file);
     volley(kanaria.public, 50, 2, |_| get("/", ""));
     ecs.die();
