@@ -29,6 +29,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::broadcast;
 
+use balance::Turns;
 use budget::Budget;
 use current::Current;
 pub use ejection::EjectionCause;
@@ -108,23 +109,25 @@ impl Pool {
     /// A tried target is never picked again. Drop the lease of a failed try before asking for the next one.
     pub fn pick(&self, tried: &[SocketAddr], now: Instant) -> Result<Lease, NoTarget> {
         let now = self.shared.clock.at(now);
-        let picked = self.members.read(|members| {
+        let picked = self.members.read(|members, turns| {
             let due = self.takes_a_look(members, now);
-            (!due).then(|| self.pick_among(members, tried, now))
+            (!due).then(|| self.pick_among(members, turns, tried, now))
         });
         picked.unwrap_or_else(|| {
             self.look(now);
-            let pick = |members: &Arc<Members>| self.pick_among(members, tried, now);
-            self.members.read(pick)
+            let again = |members: &Arc<Members>, turns: &mut Turns| {
+                self.pick_among(members, turns, tried, now)
+            };
+            self.members.read(again)
         })
     }
 
     /// Any target not in `tried`, healthy or not: for the pool that must not give up (fail-open).
     pub fn pick_any(&self, tried: &[SocketAddr], now: Instant) -> Result<Lease, NoTarget> {
         let now = self.shared.clock.at(now);
-        self.members.read(|members| {
+        self.members.read(|members, turns| {
             self.lease(members, self.terms(tried, Use::Out, now), |terms| {
-                let next = self.next(members, &members.rotation, terms);
+                let next = self.next(members, &members.rotation, turns, terms);
                 next.or_else(|| members.targets().find(|target| terms.admit(target)))
             })
         })
@@ -213,6 +216,7 @@ impl Pool {
     fn pick_among(
         &self,
         members: &Members,
+        turns: &mut Turns,
         tried: &[SocketAddr],
         now: u64,
     ) -> Result<Lease, NoTarget> {
@@ -222,7 +226,7 @@ impl Pool {
             ..
         } = &members.eligible;
         self.lease(members, self.terms(tried, *condition, now), |terms| {
-            let next = self.next(members, rotation, terms);
+            let next = self.next(members, rotation, turns, terms);
             // Where nobody is eligible there is nobody to look for.
             let best = || {
                 let from = self.shared.turn.load(Ordering::Relaxed);
@@ -247,8 +251,9 @@ impl Pool {
         &self,
         members: &'a Members,
         rotation: &Rotation,
+        turns: &mut Turns,
         terms: &Terms<'_>,
-    ) -> Option<&'a Arc<Handle>> {
+    ) -> Option<&'a Handle> {
         let now = terms.now;
         let takes = |position: usize| {
             let target = &members.active[position].target;
@@ -262,8 +267,8 @@ impl Pool {
             let in_flight = |member: &Member| u64::from(member.target.in_flight());
             in_flight(one) * part(other) > in_flight(other) * part(one)
         };
-        let turn = &self.shared.turn;
-        let next = balance::next(self.settings.balance, rotation, turn, takes, busier);
+        let turns = (&self.shared.turn, turns);
+        let next = balance::next(self.settings.balance, rotation, turns, takes, busier);
         next.map(|position| &members.active[position].target)
     }
 
@@ -272,7 +277,7 @@ impl Pool {
         &self,
         members: &'a Members,
         terms: Terms<'_>,
-        choose: impl Fn(&Terms<'_>) -> Option<&'a Arc<Handle>>,
+        mut choose: impl FnMut(&Terms<'_>) -> Option<&'a Handle>,
     ) -> Result<Lease, NoTarget> {
         let place = self.place()?;
         while let Some(target) = choose(&terms) {

@@ -20,13 +20,41 @@ thread_local! {
     static CHANCE: RefCell<SmallRng> = RefCell::new(SmallRng::from_os_rng());
 }
 
-/// The position that comes next in `rotation`; `turn` counts the turns that were taken.
+/// Turns that a thread has taken at once and not given yet.
+///
+/// One at a time every pick would ask for the cache line of the pool's counter, which all threads write. Of a long round
+/// a thread takes more; then the shares of a pool are off by at most one turn for each thread.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Turns {
+    next: u32,
+    left: u32,
+}
+
+/// A thread takes this part of a round at once, so one turn of a short round, and at most so many.
+const AT_ONCE: (usize, usize) = (64, 16);
+
+impl Turns {
+    fn take(&mut self, counter: &AtomicU32, rotation: &Rotation) -> u32 {
+        if self.left == 0 {
+            let (part, most) = AT_ONCE;
+            self.left = (rotation.len() / part).clamp(1, most) as u32;
+            self.next = counter.fetch_add(self.left, Ordering::Relaxed);
+        }
+        self.left -= 1;
+        let turn = self.next;
+        self.next = turn.wrapping_add(1);
+        turn
+    }
+}
+
+/// The position that comes next in `rotation`; `counter` counts the turns that were taken, and `turns` has those of this
+/// thread.
 ///
 /// `takes` says whether a target takes the turn that is offered to it, `busier` whether the first is the busier of two.
 pub(super) fn next(
     balance: Balance,
     rotation: &Rotation,
-    turn: &AtomicU32,
+    (counter, turns): (&AtomicU32, &mut Turns),
     takes: impl Fn(usize) -> bool,
     busier: impl Fn(usize, usize) -> bool,
 ) -> Option<usize> {
@@ -34,7 +62,10 @@ pub(super) fn next(
         return None;
     }
     match balance {
-        Balance::RoundRobin => in_turn(rotation, turn, takes),
+        Balance::RoundRobin => (0..TURNS)
+            .filter_map(|_| rotation.turn(turns.take(counter, rotation)))
+            // A turn that is not taken is the next one's, so the shares of the others stay exact.
+            .find(|&position| takes(position)),
         Balance::Random => any(rotation, takes),
         Balance::LeastRequests => {
             let first = any(rotation, &takes)?;
@@ -44,13 +75,6 @@ pub(super) fn next(
                 .or(Some(first))
         }
     }
-}
-
-/// Whoever the counter points at. A turn that is not taken is the next one's, so the shares of the others stay exact.
-fn in_turn(rotation: &Rotation, turn: &AtomicU32, takes: impl Fn(usize) -> bool) -> Option<usize> {
-    (0..TURNS)
-        .filter_map(|_| rotation.turn(turn.fetch_add(1, Ordering::Relaxed)))
-        .find(|&position| takes(position))
 }
 
 /// A random turn, so in proportion to the weights.
@@ -83,4 +107,50 @@ fn another(rotation: &Rotation, first: usize, takes: impl Fn(usize) -> bool) -> 
 /// A random number below `below`, which is not 0.
 fn draw(below: u32) -> u32 {
     CHANCE.with_borrow_mut(|chance| chance.random_range(0..below))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rotation(n_targets: u32) -> Rotation {
+        let weighted: Vec<_> = (0..n_targets).map(|position| (position, 1)).collect();
+        Rotation::new(&weighted)
+    }
+
+    #[track_caller]
+    fn check_turns(n_targets: u32, expected: [[u32; 3]; 2]) {
+        let (rotation, counter) = (rotation(n_targets), AtomicU32::new(0));
+        let mut threads = [Turns::default(), Turns::default()];
+        let mut taken = [[0; 3]; 2];
+        for time in 0..3 {
+            for (thread, taken) in threads.iter_mut().zip(&mut taken) {
+                taken[time] = thread.take(&counter, &rotation);
+            }
+        }
+        assert_eq!(taken, expected);
+    }
+
+    #[test]
+    fn threads_take_the_turns_of_a_short_round_one_by_one() {
+        check_turns(5, [[0, 2, 4], [1, 3, 5]]);
+        check_turns(127, [[0, 2, 4], [1, 3, 5]]);
+    }
+
+    #[test]
+    fn threads_take_the_turns_of_a_long_round_by_the_dozen() {
+        check_turns(128, [[0, 1, 4], [2, 3, 6]]);
+        check_turns(1000, [[0, 1, 2], [15, 16, 17]]);
+        check_turns(100_000, [[0, 1, 2], [16, 17, 18]]);
+    }
+
+    #[test]
+    fn no_turn_of_a_long_round_is_lost_or_given_twice() {
+        let (rotation, counter) = (rotation(1000), AtomicU32::new(u32::MAX - 40));
+        let mut threads = [Turns::default(), Turns::default(), Turns::default()];
+        let turns = (0..450).map(|n| threads[n % 3].take(&counter, &rotation));
+        let mut turns: Vec<_> = turns.map(|turn| turn.wrapping_add(41)).collect();
+        turns.sort_unstable();
+        assert_eq!(turns, (0..450).collect::<Vec<_>>());
+    }
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 
+use super::balance::Turns;
 use super::members::Members;
 
 /// The members of the moment.
@@ -27,6 +28,7 @@ struct Seen {
     id: u64,
     swaps: u64,
     members: Arc<Members>,
+    turns: Turns,
 }
 
 /// So many of them each thread remembers; a file with more pools only asks more often.
@@ -46,15 +48,16 @@ impl Current {
         }
     }
 
-    /// What `look` makes of them. It must not ask for members itself.
-    pub(super) fn read<T>(&self, look: impl FnOnce(&Arc<Members>) -> T) -> T {
+    /// What `look` makes of them, and of the turns that this thread has taken among them. It must not ask for members itself.
+    pub(super) fn read<T>(&self, look: impl FnOnce(&Arc<Members>, &mut Turns) -> T) -> T {
         let swaps = self.swaps.load(Ordering::Acquire);
         LAST.with_borrow_mut(|last| {
             let seen = &mut last[self.id as usize % SEEN];
-            match seen {
-                Some(seen) if seen.id == self.id && seen.swaps == swaps => look(&seen.members),
-                _ => look(&seen.insert(self.see(swaps)).members),
-            }
+            let Seen { members, turns, .. } = match seen {
+                Some(seen) if seen.id == self.id && seen.swaps == swaps => seen,
+                _ => seen.insert(self.see(swaps)),
+            };
+            look(members, turns)
         })
     }
 
@@ -63,6 +66,7 @@ impl Current {
             id: self.id,
             swaps,
             members: self.load_full(),
+            turns: Turns::default(),
         }
     }
 
@@ -95,7 +99,7 @@ mod tests {
     }
 
     fn has(current: &Current, members: &Arc<Members>) -> bool {
-        current.read(|read| Arc::ptr_eq(read, members))
+        current.read(|read, _| Arc::ptr_eq(read, members))
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(super) struct Members {
 /// A target and its part in one set.
 #[derive(Clone, Debug)]
 pub(super) struct Member {
-    pub(super) target: Arc<Handle>,
+    pub(super) target: Handle,
     pub(super) weight: u32,
 }
 
@@ -68,9 +68,9 @@ impl Members {
         roster: &Roster,
         (version, now): (u64, u64),
         until: u64,
-        make: impl Fn(&snapshot::Target) -> Arc<Handle>,
+        make: impl Fn(&snapshot::Target) -> Handle,
     ) -> Self {
-        let known: HashMap<SocketAddr, &Arc<Handle>> = before
+        let known: HashMap<SocketAddr, &Handle> = before
             .draining(now)
             .chain(&*before.active)
             .map(|member| (member.target.address, &member.target))
@@ -78,7 +78,7 @@ impl Members {
         let active = roster.members.iter().map(|target| Member {
             target: known
                 .get(&target.address)
-                .map_or_else(|| make(target), |&known| Arc::clone(known)),
+                .map_or_else(|| make(target), |&known| known.clone()),
             weight: target.weight,
         });
         let active: Arc<[Member]> = active.collect();
@@ -139,7 +139,7 @@ impl Members {
     }
 
     /// The best one that `terms` admit, from the one at `from` on: the long way, for when the rotation has nobody to offer.
-    pub(super) fn best(&self, from: u32, terms: &Terms<'_>) -> Option<&Arc<Handle>> {
+    pub(super) fn best(&self, from: u32, terms: &Terms<'_>) -> Option<&Handle> {
         let n_members = self.active.len();
         let from = from as usize % n_members.max(1);
         let around = (from..n_members).chain(0..from);
@@ -152,12 +152,12 @@ impl Members {
     }
 
     /// The targets that take part.
-    pub(super) fn targets(&self) -> impl Iterator<Item = &Arc<Handle>> {
+    pub(super) fn targets(&self) -> impl Iterator<Item = &Handle> {
         self.active.iter().map(|member| &member.target)
     }
 
     /// Every target that takes part or leaves.
-    pub(super) fn known(&self) -> impl Iterator<Item = &Arc<Handle>> {
+    pub(super) fn known(&self) -> impl Iterator<Item = &Handle> {
         let leaving = self.leaving.iter().map(|leaving| &leaving.member.target);
         self.targets().chain(leaving)
     }

@@ -36,7 +36,7 @@ pub struct Pools {
     swapped: watch::Sender<u64>,
     sources: Mutex<Sources>,
     /// Targets that left and whose time to drain is over, as long as they have requests.
-    overdue: Mutex<Vec<Arc<Handle>>>,
+    overdue: Mutex<Vec<Handle>>,
     gone: watch::Sender<u64>,
 }
 
@@ -226,7 +226,7 @@ impl Pools {
         shape
     }
 
-    fn overdue_targets(&self) -> MutexGuard<'_, Vec<Arc<Handle>>> {
+    fn overdue_targets(&self) -> MutexGuard<'_, Vec<Handle>> {
         self.overdue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -291,7 +291,7 @@ impl Pool {
         let until = now + self.settings.deregistration_delay.0.as_micros() as u64;
         let version = self.shared.version();
         let next = Members::next(&before, roster, (version, now), until, |target| {
-            Arc::new(Handle::new(target.address, self.first_health(), now))
+            Handle::new(target.address, self.first_health(), now)
         });
         let next = Arc::new(next);
         for target in next.targets() {
@@ -310,7 +310,7 @@ impl Pool {
     }
 
     /// Forgets targets whose time to drain is over, and says which.
-    fn sweep(&self, now: u64) -> Vec<Arc<Handle>> {
+    fn sweep(&self, now: u64) -> Vec<Handle> {
         self.compare(now);
         let members = self.members.load_full();
         self.announce_all(&members, now);

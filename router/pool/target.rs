@@ -61,6 +61,8 @@ pub(super) struct Target {
     pub(super) id: u64,
     pub(super) address: SocketAddr,
     registered: u64,
+    /// References to it that are no requests.
+    pub(super) handles: AtomicU32,
     health_before: AtomicU8,
     health_since: AtomicU64,
     /// Thousandths of turns that it was offered during slow start; a whole one is taken.
@@ -134,6 +136,7 @@ impl Target {
             address,
             registered: now,
             seats: AtomicU32::new(0),
+            handles: AtomicU32::new(1),
             health: AtomicU8::new(health as u8),
             health_before: AtomicU8::new(Health::Initial as u8),
             health_since: AtomicU64::new(now),

@@ -75,12 +75,12 @@ fn in_flight(pool: &Pool) -> u32 {
         .sum()
 }
 
-fn target(pool: &Pool, port: u16) -> Arc<Handle> {
+fn target(pool: &Pool, port: u16) -> Handle {
     let members = pool.members.load();
     let found = members
         .targets()
         .find(|target| target.address.port() == port);
-    Arc::clone(found.unwrap())
+    found.unwrap().clone()
 }
 
 const EQUAL: &[(u16, u32)] = &[(1, 1), (2, 1), (3, 1)];

@@ -182,7 +182,9 @@ fn a_handshake_that_does_not_end_is_ended_by_its_deadline() {
     // A client may see the end before it is counted.
     until("both are counted", || {
         let labels = ["listener=\"public\"", "result=\"timed_out\""];
-        let counted = kanaria.admin.metric("kanaria_tls_handshakes_total", &labels);
+        let counted = kanaria
+            .admin
+            .metric("kanaria_tls_handshakes_total", &labels);
         (counted == 2.0).then_some(())
     });
     authority.hello("a.test").connect(kanaria.public);

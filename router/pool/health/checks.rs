@@ -35,7 +35,7 @@ struct OfPool {
 
 /// The check of one target; it ends when this is dropped.
 struct Running {
-    target: Arc<Handle>,
+    target: Handle,
     task: JoinHandle<()>,
 }
 
@@ -85,9 +85,9 @@ impl Checks {
             let Some(of_pool) = self.pools.get_mut(&watch.pool) else {
                 continue;
             };
-            let target = Arc::clone(&watch.target);
+            let target = watch.target.clone();
             let running = Running {
-                target: Arc::clone(&target),
+                target: target.clone(),
                 task: tokio::spawn(watch.run(first, self.origin)),
             };
             of_pool.running.insert(target.address, running);
@@ -130,7 +130,7 @@ impl OfPool {
         let mut position = 0;
         for Member { target, .. } in &*members {
             let kept = running.remove(&target.address);
-            if let Some(kept) = kept.filter(|kept| Arc::ptr_eq(&kept.target, target)) {
+            if let Some(kept) = kept.filter(|kept| kept.target.id == target.id) {
                 followed.running.insert(target.address, kept);
                 continue;
             }
@@ -145,12 +145,12 @@ impl OfPool {
         Arc::ptr_eq(&self.pool, pool) && Arc::ptr_eq(&self.members, members)
     }
 
-    fn watch(&self, pools: &Arc<Pools>, target: &Arc<Handle>) -> Watch {
+    fn watch(&self, pools: &Arc<Pools>, target: &Handle) -> Watch {
         Watch {
             pools: Arc::clone(pools),
             pool: Arc::clone(self.pool.name()),
             shared: Arc::clone(&self.pool.shared),
-            target: Arc::clone(target),
+            target: target.clone(),
             terms: Arc::clone(&self.terms),
         }
     }

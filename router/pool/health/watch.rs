@@ -17,7 +17,7 @@ pub(super) struct Watch {
     pub(super) pools: Arc<Pools>,
     pub(super) pool: Arc<str>,
     pub(super) shared: Arc<Shared>,
-    pub(super) target: Arc<Handle>,
+    pub(super) target: Handle,
     pub(super) terms: Arc<Terms>,
 }
 
