@@ -23,6 +23,33 @@ pub fn any(fields: &dyn Fields, name: &str, mut visit: impl FnMut(&[u8]) -> bool
     })
 }
 
+/// The first name that a client sends more than once in the `Cookie` lines of a request; of many cookies, 64 are compared.
+pub fn sent_twice<'a, I>(lines: impl Fn() -> I) -> Option<&'a [u8]>
+where
+    I: Iterator<Item = &'a [u8]>,
+{
+    const MOST: usize = 64;
+    let is_alone = |line: &[u8]| !line.contains(&b';');
+    let mut all = lines();
+    if all.next().is_none_or(is_alone) && all.next().is_none() {
+        return None;
+    }
+    let names = || {
+        let names = lines().flat_map(pairs).map(|(name, _)| name);
+        names.filter(|name| !name.is_empty()).take(MOST)
+    };
+    // A bit for each length and first letter: most requests have no two cookies that share one.
+    let mut seen = 0_u64;
+    for (position, name) in names().enumerate() {
+        let bit = 1_u64 << ((name.len() + 7 * usize::from(name[0])) % 64);
+        if seen & bit != 0 && names().take(position).any(|other| other == name) {
+            return Some(name);
+        }
+        seen |= bit;
+    }
+    None
+}
+
 /// The line without the cookies called `name`, all others byte for byte; empty when nothing is left of it.
 /// `None` when there is none to take out.
 pub fn without(line: &[u8], name: &str) -> Option<Vec<u8>> {
@@ -100,6 +127,24 @@ mod tests {
             Some("a=b;  c = \"d; e\""),
         );
         check("kanaria=1; a=b; a=b; kanaria=2;; =c", Some("a=b; a=b;; =c"));
+    }
+
+    #[test]
+    fn a_name_that_is_sent_twice_is_seen() {
+        let check = |lines: &[&str], expected: Option<&str>| {
+            let lines = || lines.iter().map(|line| line.as_bytes());
+            let name = sent_twice(lines).map(|name| std::str::from_utf8(name).unwrap());
+            assert_eq!(name, expected);
+        };
+        check(&[], None);
+        check(&["a=1"], None);
+        check(&["a=1; b=2; ab=3; A=4; a"], None);
+        check(&["a=1; b=2; b =3; a=4"], Some("b"));
+        check(&["sess=1", "sess=2"], Some("sess"));
+        check(&["sess=1; x=2", "y=3;sess=4"], Some("sess"));
+        check(&["=1; =2;;"], None);
+        let many: Vec<_> = (0..100).map(|n| format!("c{n}=1")).collect();
+        check(&[&many.join("; ")], None);
     }
 
     proptest! {

@@ -120,36 +120,6 @@ impl Crumb {
     }
 }
 
-/// The first name that a client sends more than once in the `Cookie` lines of a request.
-pub fn sent_twice<'a, I>(lines: impl Fn() -> I) -> Option<&'a [u8]>
-where
-    I: Iterator<Item = &'a [u8]>,
-{
-    /// Cookies of one request that are compared: each with all before it.
-    const MOST: usize = 64;
-    let names = || {
-        let parts = lines().flat_map(|line| line.split(|byte| *byte == b';'));
-        parts.filter_map(name).take(MOST)
-    };
-    // A bit for each length and first letter: most requests have no two cookies that share one.
-    let mut seen = 0_u64;
-    for (position, name) in names().enumerate() {
-        let bit = 1_u64 << ((name.len() + 7 * usize::from(name[0])) % 64);
-        if seen & bit != 0 && names().take(position).any(|other| other == name) {
-            return Some(name);
-        }
-        seen |= bit;
-    }
-    None
-}
-
-/// The name of one part of a `Cookie` line, when it has one.
-fn name(part: &[u8]) -> Option<&[u8]> {
-    let equals = part.iter().position(|byte| *byte == b'=')?;
-    let name = part[..equals].trim_ascii();
-    (!name.is_empty()).then_some(name)
-}
-
 fn act(cookie: &SetCookie<'_>, now: i64) -> Act {
     match cookie.value {
         _ if cookie.deletes(now) => Act::Delete,
@@ -260,21 +230,5 @@ mod tests {
         assert!(!format!("{crumb:?}").contains("secret"));
         assert_eq!((crumb.path.as_str(), crumb.span), ("/shop", Span::Day));
         assert_eq!(crumb.host, "www.example.com");
-    }
-
-    #[test]
-    fn a_name_that_is_sent_twice_is_seen() {
-        let check = |lines: &[&str], expected: Option<&str>| {
-            let lines = || lines.iter().map(|line| line.as_bytes());
-            let name = sent_twice(lines).map(|name| std::str::from_utf8(name).unwrap());
-            assert_eq!(name, expected);
-        };
-        check(&[], None);
-        check(&["a=1; b=2; ab=3; A=4; a"], None);
-        check(&["a=1; b=2; b =3; a=4"], Some("b"));
-        check(&["sess=1; x=2", "y=3;sess=4"], Some("sess"));
-        check(&["=1; =2;;"], None);
-        let many: Vec<_> = (0..100).map(|n| format!("c{n}=1")).collect();
-        check(&[&many.join("; ")], None);
     }
 }

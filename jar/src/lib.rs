@@ -14,7 +14,7 @@ mod scope;
 mod store;
 mod words;
 
-pub use crumb::{Act, Crumb, Flags, Place, Span, key, sent_twice};
+pub use crumb::{Act, Crumb, Flags, Place, Span, key};
 pub use finding::{Finding, Seen, What, find};
 pub use read::{Lifetime, SameSite, SetCookie};
 pub use scope::{Ignored, Origin, default_path, domain_match, path_match, without_port};

@@ -1,9 +1,10 @@
 //! Lets the crumbs of the route see cookies, and what may not fit the page it belongs to. Nothing here changes a request.
 
+use config::cookie::sent_twice;
 use config::decision::Reason;
 use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
-use http::{HeaderMap, HeaderValue};
-use jar::{Origin, Place, sent_twice, without_port};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use jar::{Origin, Place, without_port};
 use pingora_http::ResponseHeader;
 
 use super::exchange::{Arrival, Exchange};
@@ -15,26 +16,26 @@ impl Exchange {
     /// Looks for a cookie that the client sends more than once: a browser holds several of that name.
     pub(super) fn note_request(&mut self, headers: &HeaderMap) {
         let Some(crumbs) = self.crumbs() else { return };
-        let lines = || headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
-        let name = sent_twice(lines);
+        let cookies = headers.get_all(COOKIE);
+        let name = sent_twice(|| cookies.iter().map(HeaderValue::as_bytes));
         self.cookie_dup = name.map(|name| crumbs.requests.sent_twice(name));
     }
 
     /// Looks at the cookies of an answer as the client will get them, but for ours.
     pub(super) fn note_answer(&self, response: &ResponseHeader) {
+        let headers = &response.headers;
+        // One look at all names costs less than a search for each, and most answers have neither.
+        let is_told = |name: &HeaderName| *name == SET_COOKIE || *name == CACHE_CONTROL;
+        if !headers.keys().any(is_told) {
+            return;
+        }
         let seen = self.crumbs().zip(self.journey.as_ref());
         let seen = seen.and_then(|(crumbs, journey)| crumbs.of(journey.serving()));
         let (Some(table), Some(arrival)) = (seen, &self.arrival) else {
             return;
         };
-        let headers = &response.headers;
-        let set = || {
-            headers
-                .get_all(SET_COOKIE)
-                .iter()
-                .map(HeaderValue::as_bytes)
-        };
-        table.set(set, &place(arrival));
+        let set = headers.get_all(SET_COOKIE);
+        table.set(|| set.iter().map(HeaderValue::as_bytes), &place(arrival));
         let cached = headers.get_all(CACHE_CONTROL).iter();
         if self.is_placed() && stamp::is_public(cached.map(HeaderValue::as_bytes)) {
             table.public(text(arrival, Text::Path));
