@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use config::model::{ProxyProtocol, Role};
 use config::snapshot::{Listener, Route, Snapshot, Structure};
+use prometheus::proto::MetricFamily;
 use prometheus::{
     GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
@@ -184,6 +185,12 @@ impl Metrics {
 
     /// The text that `/metrics` answers.
     pub fn gather(&self) -> String {
+        TextEncoder::new()
+            .encode_to_string(&self.families())
+            .expect("every series has a name and a value")
+    }
+
+    fn families(&self) -> Vec<MetricFamily> {
         let _one_at_a_time = self.alone();
         self.requests.report_shares(&self.weight_ratio);
         let pools = self.pools.get().map(|pools| &**pools);
@@ -191,9 +198,7 @@ impl Metrics {
         let uncounted = self.clients.get().map_or(0, |clients| clients.uncounted());
         self.uncounted.reset();
         self.uncounted.inc_by(uncounted);
-        TextEncoder::new()
-            .encode_to_string(&self.registry.gather())
-            .expect("every series has a name and a value")
+        self.registry.gather()
     }
 
     /// The pools whose targets `kanaria_target_up` tells of; the first call counts.

@@ -1,6 +1,7 @@
 //! Calls that only look.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Json;
@@ -159,10 +160,15 @@ pub(super) async fn readyz(State(admin): Shared) -> (StatusCode, &'static str) {
 
 /// Metrics as Prometheus text.
 #[utoipa::path(get, path = "/metrics", tag = "probes", responses((status = 200, body = String), (status = "4XX", body = Problem)))]
-pub(super) async fn metrics(State(admin): Shared) -> Response {
+pub(super) async fn metrics(State(admin): Shared) -> Result<Response, Problem> {
     // Who may see them is the guard's business: every role may look.
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
-    (kind, admin.control.house().metrics()).into_response()
+    let house = Arc::clone(admin.control.house());
+    // Tens of thousands of lines take their time, and an order must not wait for them.
+    let made = tokio::task::spawn_blocking(move || house.metrics()).await;
+    let text =
+        made.map_err(|_| Problem::unavailable("counting failed by a defect of the router"))?;
+    Ok((kind, text).into_response())
 }
 
 /// The router as a whole.
