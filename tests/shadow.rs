@@ -163,6 +163,20 @@ fn a_shadow_pool_may_speak_http2() {
 }
 
 #[test]
+fn every_target_of_a_shadow_pool_has_its_turn_also_beside_second_calls() {
+    let (ec2, [one, other]) = (Stub::start("ec2"), [Stub::start("a"), Stub::start("b")]);
+    let table = format!("{TABLE}compare = {{ noise = true }}\n");
+    let file = File::single(&ec2).pool("ecs", &[one.address, other.address]);
+    let kanaria = Kanaria::start(&file.route(&table));
+    let mut client = kanaria.client();
+    for n in 1..=8 {
+        client.call(get("/", ""));
+        met(&kanaria, "answered", n);
+    }
+    assert_eq!([one.count(), other.count(), ec2.count()], [4, 4, 16]);
+}
+
+#[test]
 fn a_wrong_table_is_refused_with_its_place_and_the_one_in_force_stays() {
     let (ec2, ecs) = pair();
     let file = File::split(&ec2, &ecs, "ec2 = 1, ecs = 0").route(TABLE);

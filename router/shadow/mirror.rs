@@ -40,7 +40,7 @@ pub(super) struct Used {
     /// Requests without a bucket so far.
     turn: AtomicU32,
     /// Copies sent so far, for going round the targets.
-    round: AtomicU32,
+    sent: AtomicU32,
 }
 
 /// What was compared, and since when.
@@ -207,9 +207,9 @@ impl Mirror {
         self.used.bytes.fetch_sub(n, Relaxed);
     }
 
-    /// The next turn among the targets.
-    pub(super) fn next_round(&self) -> u32 {
-        self.used.round.fetch_add(1, Relaxed)
+    /// The turn of the next copy among the targets.
+    pub(super) fn next_turn(&self) -> u32 {
+        self.used.sent.fetch_add(1, Relaxed)
     }
 }
 
@@ -230,7 +230,7 @@ impl Used {
             in_flight: AtomicU32::new(0),
             bytes: AtomicU64::new(0),
             turn: AtomicU32::new(0),
-            round: AtomicU32::new(0),
+            sent: AtomicU32::new(0),
         }
     }
 

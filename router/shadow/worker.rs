@@ -71,14 +71,16 @@ async fn deliver(caller: &Caller, job: Job) {
     {
         mirror.record(&call);
     }
+    // Each pool is gone round by copies, not by calls: of two targets one would never be asked.
+    let turn = mirror.next_turn();
     let control = async {
         match &job.control {
-            Some(control) => Some(ask(caller, &job, control).await),
+            Some(control) => Some(ask(caller, &job, control, turn).await),
             None => None,
         }
     };
     // At the same time: the serving pool is asked by what it has then, as the shadow pool is.
-    let (shadow, control) = tokio::join!(ask(caller, &job, &job.shadow), control);
+    let (shadow, control) = tokio::join!(ask(caller, &job, &job.shadow, turn), control);
     let Job { copy, slot, .. } = job;
     drop(slot);
     if mirror.shadow.compares() {
@@ -98,9 +100,9 @@ async fn deliver(caller: &Caller, job: Job) {
     mirror.count(fate);
 }
 
-async fn ask(caller: &Caller, job: &Job, asked: &Asked) -> Result<Said, Fate> {
+async fn ask(caller: &Caller, job: &Job, asked: &Asked, turn: u32) -> Result<Said, Fate> {
     let mirror = &job.copy.mirror;
-    let address = asked.pool.look_up(mirror.next_round(), Instant::now());
+    let address = asked.pool.look_up(turn, Instant::now());
     let callee = Callee {
         structure: &job.structure,
         pool: &job.structure.pools[usize::from(asked.id.0)],
