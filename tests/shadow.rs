@@ -114,6 +114,21 @@ fn what_the_shadow_pool_serves_itself_is_not_copied() {
 }
 
 #[test]
+fn what_the_shadow_pool_did_not_have_is_not_copied_to_it_once_more() {
+    let ec2 = Stub::start("ec2");
+    let ecs = Stub::with("ecs", |exchange| {
+        exchange.answer("404 Not Found", "", b"")
+    });
+    let keys = format!("fallback = [\"ec2\"]\n{TABLE}");
+    let kanaria = Kanaria::start(&File::split(&ec2, &ecs, "ec2 = 0, ecs = 1").route(&keys));
+    assert_eq!(kanaria.client().call(get("/", "")).stub(), "ec2");
+    met(&kanaria, "dropped_same_pool", 1);
+    assert_eq!(kanaria.log_of(1)[0]["shadow"], false);
+    assert_eq!(kanaria.admin.metric("kanaria_shadow_total", &[]), 1.0);
+    assert_eq!(ecs.count(), 1);
+}
+
+#[test]
 fn a_websocket_is_not_copied_and_a_sick_shadow_pool_is_left_alone() {
     let (ec2, ecs) = pair();
     let file = File::single(&ec2).pool("ecs", &[ecs.address]).route(TABLE);

@@ -18,8 +18,12 @@ impl Exchange {
         let Some(mirror) = route.and_then(|id| self.hold.mirror(id)) else {
             return;
         };
-        if let Some(copy) = &mut self.copy {
-            return copy.begin_again();
+        if self.sampled.is_some() {
+            // A further try, or another pool that may have it: what becomes of a request's copy is told once.
+            if let Some(copy) = &mut self.copy {
+                copy.begin_again();
+            }
+            return;
         }
         let (Some(arrival), Some(serving)) =
             (&self.arrival, self.journey.as_ref().map(Journey::serving))
