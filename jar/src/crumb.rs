@@ -64,6 +64,8 @@ pub struct Crumb {
     pub labels: u8,
     /// The path it is for.
     pub path: String,
+    /// The answer names no path, so that it is each request's own.
+    pub path_of_request: bool,
     /// Who gets it to see.
     pub flags: Flags,
     /// How long it is kept.
@@ -101,6 +103,7 @@ impl Crumb {
             beside,
             domain: cookie.domain.map(|it| readable(it).to_ascii_lowercase()),
             labels: cookie.domain.map_or(0, |domain| labels(domain, &host)),
+            path_of_request: path.is_none(),
             path: path.unwrap_or_else(|| default_path(place.origin.path).to_owned()),
             flags: flags(cookie),
             span: span(cookie, place.now),
@@ -116,7 +119,9 @@ impl Crumb {
             (Some(own), Some(others)) => own == others || self.labels == other.labels,
             _ => false,
         };
-        same_domain && self.path == other.path
+        // Examples of two pools may come from two requests; a deletion must still be that of the very path.
+        let alike = self.path_of_request && other.path_of_request && self.act == other.act;
+        same_domain && (alike || self.path == other.path)
     }
 }
 

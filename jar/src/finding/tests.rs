@@ -7,16 +7,22 @@ const POOLS: [&str; 2] = ["ec2", "ecs"];
 
 /// What is found when each pool has answered these lines; several in one answer are parted by ` & `.
 fn found(ec2: &[&str], ecs: &[&str]) -> Vec<Finding> {
-    let place = Place {
+    found_at(["/login"; 2], ec2, ecs)
+}
+
+/// The same when the requests to each pool were for another path.
+fn found_at(paths: [&str; 2], ec2: &[&str], ecs: &[&str]) -> Vec<Finding> {
+    let place = |path| Place {
         origin: Origin {
             host: "www.example.com",
-            path: "/login",
+            path,
             secure: true,
         },
         now: 1_800_000_000,
     };
     let mut crumbs = Vec::new();
-    for (pool, answers) in [("ec2", ec2), ("ecs", ecs)] {
+    for ((pool, answers), path) in [("ec2", ec2), ("ecs", ecs)].into_iter().zip(paths) {
+        let place = place(path);
         for answer in answers {
             let lines: Vec<_> = answer.split(" & ").collect();
             for line in &lines {
@@ -112,6 +118,22 @@ fn one_name_for_two_paths_is_two_cookies_where_both_are_sent() {
             .unwrap()
             .contains("domains = [\"\"], path = \"/shop\"")
     );
+}
+
+/// Pools get their first requests in whatever order: a path that both leave to the request is no difference.
+#[test]
+fn a_path_that_is_the_requests_own_is_the_same_for_both_pools() {
+    let check = |ec2: &[&str], ecs: &[&str], expected: &[What]| {
+        let found = found_at(["/shop/login", "/login"], ec2, ecs);
+        let found: Vec<_> = found.iter().map(|finding| finding.what).collect();
+        assert_eq!(found, expected, "{ec2:?} {ecs:?}");
+    };
+    let both = ["sess=1; HttpOnly", "sess=; Max-Age=0"];
+    check(&both, &both, &[]);
+    check(&["sess=1"], &["sess=1; Path=/"], &[What::Scope]);
+    check(&["sess=1"], &["sess=1; Secure"], &[What::Flags]);
+    // What is deleted under one path stays under the other.
+    check(&["sess=1"], &["sess=; Max-Age=0"], &[What::Undeletable]);
 }
 
 #[test]
