@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::read::{SameSite, SetCookie};
-use crate::scope::{Ignored, Origin, default_path};
+use crate::scope::{Ignored, Origin, default_path, its_domain};
 
 /// Where and when a cookie was set.
 #[derive(Clone, Copy, Debug)]
@@ -83,9 +83,8 @@ pub fn key(cookie: &SetCookie<'_>, beside: bool, place: &Place<'_>) -> u64 {
     let mut hasher = DefaultHasher::new();
     cookie.name.hash(&mut hasher);
     cookie.path.hash(&mut hasher);
-    let domain = cookie
-        .domain
-        .map(|domain| labels(domain, place.origin.host));
+    let domain = its_domain(cookie, &place.origin);
+    let domain = domain.map(|domain| labels(domain, place.origin.host));
     (act(cookie, place.now), beside, domain).hash(&mut hasher);
     (flags(cookie), span(cookie, place.now)).hash(&mut hasher);
     Ignored::of(cookie, &place.origin).hash(&mut hasher);
@@ -97,12 +96,13 @@ impl Crumb {
     pub fn of(cookie: &SetCookie<'_>, beside: bool, place: &Place<'_>) -> Self {
         let host = place.origin.host.to_ascii_lowercase();
         let path = cookie.path.map(readable);
+        let domain = its_domain(cookie, &place.origin);
         Self {
             name: readable(cookie.name),
             act: act(cookie, place.now),
             beside,
-            domain: cookie.domain.map(|it| readable(it).to_ascii_lowercase()),
-            labels: cookie.domain.map_or(0, |domain| labels(domain, &host)),
+            domain: domain.map(|it| readable(it).to_ascii_lowercase()),
+            labels: domain.map_or(0, |domain| labels(domain, &host)),
             path_of_request: path.is_none(),
             path: path.unwrap_or_else(|| default_path(place.origin.path).to_owned()),
             flags: flags(cookie),

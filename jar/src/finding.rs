@@ -6,7 +6,7 @@ use crate::crumb::{Act, Crumb};
 use crate::pair::{self, Side};
 use crate::words;
 
-/// Findings of one route that are told; more are only counted.
+/// Findings of one route that are told, the worst first; the others when these are gone.
 const MOST: usize = 100;
 
 /// A crumb, and who left it.

@@ -57,8 +57,15 @@ impl Ignored {
     }
 }
 
+/// `Domain` of `cookie`, but for one without a dot that is the host itself: to browsers it says nothing then.
+pub(crate) fn its_domain<'a>(cookie: &SetCookie<'a>, origin: &Origin<'_>) -> Option<&'a [u8]> {
+    let host = origin.host.as_bytes();
+    let says = |domain: &&[u8]| domain.contains(&b'.') || !domain.eq_ignore_ascii_case(host);
+    cookie.domain.filter(says)
+}
+
 /// Browsers count their own machine as secure.
-fn is_trustworthy(origin: &Origin<'_>) -> bool {
+pub(crate) fn is_trustworthy(origin: &Origin<'_>) -> bool {
     let address = origin.host.trim_start_matches('[').trim_end_matches(']');
     origin.secure
         || origin.host.eq_ignore_ascii_case("localhost")

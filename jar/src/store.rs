@@ -1,7 +1,9 @@
 //! A browser's cookies: what it takes from answers, and what it sends (RFC 6265bis sections 5.7 and 5.8).
 
 use crate::read::SetCookie;
-use crate::scope::{Ignored, Origin, default_path, domain_match, path_match};
+use crate::scope::{
+    Ignored, Origin, default_path, domain_match, is_trustworthy, its_domain, path_match,
+};
 
 /// The cookies of one client.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +46,8 @@ impl Cookie {
         } else {
             domain_match(origin.host, self.domain.as_bytes())
         };
-        is_domain && path_match(origin.path, &self.path) && (origin.secure || !self.secure)
+        let is_safe = !self.secure || is_trustworthy(origin);
+        is_domain && path_match(origin.path, &self.path) && is_safe
     }
 }
 
@@ -63,7 +66,7 @@ impl Jar {
             return Err(why);
         }
         let cookie = cookie(&read, origin, now);
-        if !origin.secure && self.is_shielded(&cookie) {
+        if !is_trustworthy(origin) && self.is_shielded(&cookie) {
             return Err(Ignored::Shielded);
         }
         let place = self.cookies.iter().position(|known| known.is(&cookie));
@@ -109,7 +112,7 @@ impl Jar {
 
 fn cookie(read: &SetCookie<'_>, origin: &Origin<'_>, now: i64) -> Cookie {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let domain = read.domain.map(text);
+    let domain = its_domain(read, origin).map(text);
     Cookie {
         name: text(read.name),
         value: text(read.value),
@@ -167,6 +170,21 @@ mod tests {
             0,
             "sess=1; sess=2",
         );
+    }
+
+    #[test]
+    fn the_own_machine_is_one_host_and_as_good_as_https() {
+        let own = Origin {
+            host: "localhost",
+            ..WWW
+        };
+        let mut jar = Jar::default();
+        for line in ["sess=1; Secure; Domain=localhost; Path=/", "sess=2; Path=/"] {
+            assert_eq!(jar.take(line.as_bytes(), &own, 0), Ok(()), "{line}");
+        }
+        jar.take(b"a=1; Secure; Path=/", &own, 0).unwrap();
+        let sent: Vec<_> = jar.send(&own, 0).iter().map(|it| &*it.value).collect();
+        assert_eq!(sent, ["2", "1"]);
     }
 
     #[test]
