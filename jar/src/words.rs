@@ -225,10 +225,15 @@ fn toml_key(name: &str) -> String {
     if !name.is_empty() && name.bytes().all(is_bare) {
         return name.to_owned();
     }
-    toml_text(name)
+    quoted(name)
 }
 
+/// A value, in which `${` would begin a name of the environment; keys are left alone.
 fn toml_text(text: &str) -> String {
+    quoted(&text.replace("${", "$${"))
+}
+
+fn quoted(text: &str) -> String {
     let escaped: String = text.chars().flat_map(escape).collect();
     format!("\"{escaped}\"")
 }
@@ -237,8 +242,6 @@ fn toml_text(text: &str) -> String {
 fn escape(letter: char) -> Vec<char> {
     match letter {
         '"' | '\\' => vec!['\\', letter],
-        // A `$` begins a name of the environment.
-        '$' => vec!['$', '$'],
         letter if letter.is_control() => format!("\\u{:04X}", letter as u32).chars().collect(),
         letter => vec![letter],
     }

@@ -211,6 +211,15 @@ fn names_cannot_break_a_rule() {
             .rule
             .as_ref()
             .unwrap()
-            .contains("name = \"a\\\"b$$\"")
+            .contains("name = \"a\\\"b$\"")
     );
+    let finding = &found(&["a$=1; Path=/${B}"], &["a$=1; Path=/${B}; HttpOnly"])[0];
+    assert_eq!(
+        finding.rule.as_deref(),
+        Some(
+            "[pools.ecs.cookies]\nrequest.rename = { \"a$_ecs\" = \"a$\" }\nresponse.rename = { \"a$\" = \"a$_ecs\" }\n"
+        )
+    );
+    let finding = &found(&["a=1; Path=/"], &["a=1; Path=/${B}"])[0];
+    assert!(finding.rule.as_ref().unwrap().contains("path = \"/$${B}\""));
 }
