@@ -32,6 +32,7 @@ use crate::source::Watched;
 use crate::tally;
 use crate::tls::{self, Terminators};
 use crate::webhooks;
+use house::Home;
 pub use house::{Loaded, load, load_with};
 use parts::Parts;
 use signals::{Signal, Signals};
@@ -151,7 +152,7 @@ impl Router {
         }
         let parts = Parts::new(&file, heir.as_ref()).await?;
         let (stop_health, health_stopped) = watch::channel(false);
-        let checks = health::run(Arc::clone(&parts.pools), health_stopped.clone());
+        let checks = health::run(Arc::clone(&parts.house.pools), health_stopped.clone());
         tokio::spawn(checks);
         let state_dir = structure.server.state_dir.clone();
         let (pause_admin, paused) = watch::channel(false);
@@ -162,11 +163,10 @@ impl Router {
             go.map_err(|error| StartError::Failed(error.to_string()))?;
             sockets.announce()?;
         }
-        let (pools, evictions, shared) = (parts.pools, parts.evictions, parts.shared);
-        let (guards, ramps) = (parts.guards, parts.ramps);
-        let (control, task) =
-            control::new(parts.setup).map_err(|error| failed("control", error))?;
-        let plane = Plane::start(sockets.bound, structure.server.threads, &shared)
+        let Parts { house, setup } = parts;
+        let shared = &house.shared;
+        let (control, task) = control::new(setup).map_err(|error| failed("control", error))?;
+        let plane = Plane::start(sockets.bound, structure.server.threads, shared)
             .map_err(|error| failed("the data plane cannot start", error))?;
         if let Some(heir) = heir {
             heir.serving().await;
@@ -181,23 +181,14 @@ impl Router {
                     return Err(failed("admin", error));
                 }
             };
-        let (wires, terminators) = (Arc::clone(plane.wires()), Arc::clone(&shared.tls));
-        tokio::spawn(tls::watch(terminators, health_stopped.clone()));
-        tokio::spawn(evict::run(evictions, wires, health_stopped));
         let (stop_guard, guard_stopped) = watch::channel(false);
-        let metrics = Arc::clone(&shared.metrics);
-        let (watched, looked) = (parts.crumbs, guard_stopped.clone());
-        tokio::spawn(cookies::run(watched, control.clone(), looked));
-        let (ramped, told) = (guard_stopped.clone(), Arc::clone(&metrics));
-        tokio::spawn(ramp::run(ramps, control.clone(), told, ramped));
-        let tallies = Arc::clone(metrics.tallies());
-        tokio::spawn(tally::run(tallies, guard_stopped.clone()));
-        tokio::spawn(guard::run(guards, control.clone(), metrics, guard_stopped));
         let (stop_hooks, hooks_stopped) = watch::channel(false);
-        let told = webhooks::run(control.clone(), Arc::clone(&shared.metrics), hooks_stopped);
-        let hooks = tokio::spawn(told);
-        let changes = pools.changes();
-        tokio::spawn(house::tell_target_changes(changes, pools, control.clone()));
+        let stopped = Stopped {
+            health: health_stopped,
+            guard: guard_stopped,
+            hooks: hooks_stopped,
+        };
+        let hooks = attend(&house, &control, &plane, stopped);
         tokio::spawn(reload::watch(control.clone(), file.watched));
         phase.send_replace(Phase::Serving);
         notify::ready("serving");
@@ -211,7 +202,7 @@ impl Router {
             stop_guard,
             stop_hooks,
             hooks,
-            recorder: shared.recorder,
+            recorder: Arc::clone(&shared.recorder),
             state_dir,
         })
     }
@@ -309,6 +300,37 @@ impl Router {
         recorder.close(LOG_PATIENCE);
         self.control_thread.join();
     }
+}
+
+/// What tells tasks to end.
+struct Stopped {
+    health: watch::Receiver<bool>,
+    guard: watch::Receiver<bool>,
+    hooks: watch::Receiver<bool>,
+}
+
+/// Starts whoever looks and acts beside the requests; the handle is of webhooks, which have something to say in the end.
+fn attend(house: &Home, control: &Control, plane: &Plane, stopped: Stopped) -> JoinHandle<()> {
+    let Stopped {
+        health,
+        guard: looked,
+        hooks,
+    } = stopped;
+    let metrics = || Arc::clone(&house.shared.metrics);
+    let control = || control.clone();
+    let (terminators, wires) = (Arc::clone(&house.shared.tls), Arc::clone(plane.wires()));
+    tokio::spawn(tls::watch(terminators, health.clone()));
+    tokio::spawn(evict::run(Arc::clone(&house.evictions), wires, health));
+    let (crumbs, ramps) = (Arc::clone(&house.crumbs), Arc::clone(&house.ramps));
+    tokio::spawn(cookies::run(crumbs, control(), looked.clone()));
+    tokio::spawn(ramp::run(ramps, control(), metrics(), looked.clone()));
+    let tallies = Arc::clone(house.shared.metrics.tallies());
+    tokio::spawn(tally::run(tallies, looked.clone()));
+    let guards = Arc::clone(&house.guards);
+    tokio::spawn(guard::run(guards, control(), metrics(), looked));
+    let (changes, pools) = (house.pools.changes(), Arc::clone(&house.pools));
+    tokio::spawn(house::tell_target_changes(changes, pools, control()));
+    tokio::spawn(webhooks::run(control(), metrics(), hooks))
 }
 
 fn tell_left(n_left: u32) {

@@ -18,7 +18,6 @@ use crate::metrics::Metrics;
 use crate::plane::Shared;
 use crate::pool::{Pools, TargetState};
 use crate::publish::Publisher;
-use crate::ramp::Ramps;
 use crate::record::Recorder;
 use crate::secret;
 use crate::shadow::Shadows;
@@ -31,12 +30,7 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// What a router is made of.
 pub(super) struct Parts {
-    pub(super) shared: Shared,
-    pub(super) pools: Arc<Pools>,
-    pub(super) evictions: Arc<Evictions>,
-    pub(super) guards: Arc<Guards>,
-    pub(super) crumbs: Arc<Registry>,
-    pub(super) ramps: Arc<Ramps>,
+    pub(super) house: Arc<Home>,
     pub(super) setup: Setup,
 }
 
@@ -59,20 +53,13 @@ impl Parts {
         guards.witnesses.align(structure);
         let crumbs = Arc::<Registry>::default();
         crumbs.align(structure);
-        let ramps = Arc::<Ramps>::default();
         let metrics = Arc::new(Metrics::new());
         metrics.watch(Arc::clone(&pools));
         metrics.published(&snapshot);
-        let shadows = Arc::new(Shadows::new(Arc::clone(&metrics)));
-        for note in shadows.align(structure) {
-            tracing::error!("{note}");
-        }
+        let shadows = shadows(structure, &metrics);
         let evictions = Arc::new(Evictions::new(Arc::clone(&pools)));
         evictions.published(&snapshot);
-        let recorder = Arc::new(Recorder::new(Arc::clone(&metrics)));
-        recorder
-            .reconfigure(structure)
-            .map_err(|error| failed("access log", error))?;
+        let recorder = recorder(structure, &metrics)?;
         let publisher = Arc::new(Publisher::new(
             snapshot,
             Arc::clone(&pools),
@@ -87,34 +74,26 @@ impl Parts {
             metrics,
             tls: Arc::clone(&file.terminators),
         };
-        let house = Home {
+        let house = Arc::new(Home {
             watched: Arc::clone(&file.watched),
             secret,
-            pools: Arc::clone(&pools),
+            pools,
             caps,
             shadows,
-            guards: Arc::clone(&guards),
-            crumbs: Arc::clone(&crumbs),
-            ramps: Arc::clone(&ramps),
-            evictions: Arc::clone(&evictions),
+            guards,
+            crumbs,
+            ramps: Arc::default(),
+            evictions,
             discovery,
-            shared: shared.clone(),
-        };
+            shared,
+        });
         let setup = Setup {
             beginning,
             publisher,
-            house: Arc::new(house),
+            house: Arc::<Home>::clone(&house),
             started_at,
         };
-        Ok(Self {
-            shared,
-            pools,
-            evictions,
-            guards,
-            crumbs,
-            ramps,
-            setup,
-        })
+        Ok(Self { house, setup })
     }
 
     /// Waits until every target is known to be well or not, or for as long as is reasonable.
@@ -129,7 +108,7 @@ impl Parts {
     }
 
     fn has_unknown_targets(&self) -> bool {
-        let pools = self.pools.current();
+        let pools = self.house.pools.current();
         let mut targets = pools.iter().flat_map(|pool| pool.status(Instant::now()));
         targets.any(|target| target.state == TargetState::Initial)
     }
@@ -162,6 +141,22 @@ async fn discovery(structure: &Structure, pools: &Arc<Pools>) -> Discovery {
     pools.align(structure);
     discovery.align(structure);
     discovery
+}
+
+/// Shadows of routes; a copy that cannot be written down is no reason not to start.
+fn shadows(structure: &Structure, metrics: &Arc<Metrics>) -> Arc<Shadows> {
+    let shadows = Shadows::new(Arc::clone(metrics));
+    for note in shadows.align(structure) {
+        tracing::error!("{note}");
+    }
+    Arc::new(shadows)
+}
+
+fn recorder(structure: &Structure, metrics: &Arc<Metrics>) -> Result<Arc<Recorder>, StartError> {
+    let recorder = Recorder::new(Arc::clone(metrics));
+    let opened = recorder.reconfigure(structure);
+    opened.map_err(|error| failed("access log", error))?;
+    Ok(Arc::new(recorder))
 }
 
 fn read_secret(structure: &Structure) -> Result<config::bucket::Secret, secret::SecretError> {
