@@ -71,6 +71,43 @@ fn one(route: &Route, pools: &[Pool], surroundings: &Surroundings) -> String {
         let name = paint(&clean(&route.name), BOLD, surroundings);
         return format!("{name}   answers by itself: {}\n", clean(answer));
     }
+    let mut text = format!("{}\n", headline(route, surroundings));
+    text.push_str(&weighted(route, pools).print(surroundings.width));
+    for (name, _) in route.weights.iter() {
+        text.push_str(&found(
+            pools.iter().find(|pool| pool.name == name),
+            surroundings,
+        ));
+    }
+    for pool in &route.draining {
+        let pool = clean(pool);
+        text.push_str(&format!(
+            "  {pool} drains: no new clients, those pinned to it may finish\n"
+        ));
+    }
+    if let Some(cap) = &route.cap {
+        text.push_str(&format!("{}\n", capped(cap)));
+    }
+    if let Some(ramp) = &route.ramp {
+        text.push_str(&format!("{}\n", super::ramp::line(ramp, surroundings)));
+    }
+    if let Some(guard) = &route.guard {
+        text.push_str(&format!("{}\n", guarded(guard, surroundings)));
+    }
+    let of_route = pools.iter();
+    let of_route = of_route.filter(|pool| route.weights.get(&pool.name).is_some());
+    text.extend(of_route.map(|pool| out(pool, surroundings)));
+    let set = set_by(route, surroundings);
+    text.push_str(&match surroundings.width {
+        Some(width) => cut(&set, width),
+        None => set,
+    });
+    text.push('\n');
+    text
+}
+
+/// The pools of a route, and what each of them was to get and got.
+fn weighted(route: &Route, pools: &[Pool]) -> Table {
     let mut table = Table::new(
         &[
             "  POOL", "WEIGHT", "ASKED", "USERS", "REQUESTS", "HEALTHY", "",
@@ -94,39 +131,7 @@ fn one(route: &Route, pools: &[Pool], surroundings: &Surroundings) -> String {
             .into(),
         ]);
     }
-    let mut text = format!("{}\n", headline(route, surroundings));
-    text.push_str(&table.print(surroundings.width));
-    for (name, _) in route.weights.iter() {
-        text.push_str(&found(
-            pools.iter().find(|pool| pool.name == name),
-            surroundings,
-        ));
-    }
-    for pool in &route.draining {
-        let pool = clean(pool);
-        text.push_str(&format!(
-            "  {pool} drains: no new clients, those pinned to it may finish\n"
-        ));
-    }
-    if let Some(cap) = &route.cap {
-        text.push_str(&format!("{}\n", capped(cap)));
-    }
-    if let Some(ramp) = &route.ramp {
-        text.push_str(&format!("{}\n", super::ramp::line(ramp, surroundings)));
-    }
-    if let Some(guard) = &route.guard {
-        text.push_str(&format!("{}\n", guarded(guard, surroundings)));
-    }
-    let weighted = pools.iter();
-    let weighted = weighted.filter(|pool| route.weights.get(&pool.name).is_some());
-    text.extend(weighted.map(|pool| out(pool, surroundings)));
-    let set = set_by(route, surroundings);
-    text.push_str(&match surroundings.width {
-        Some(width) => cut(&set, width),
-        None => set,
-    });
-    text.push('\n');
-    text
+    table
 }
 
 fn headline(route: &Route, surroundings: &Surroundings) -> String {
