@@ -8,7 +8,7 @@ use super::execute::Surroundings;
 use super::meter::Meter;
 use super::plan::Unplanned;
 use super::table::Table;
-use super::words::{clean, count, duration, moment_utc, percent, share};
+use super::words::{clean, count, duration, moment_utc, nats, percent, share};
 use super::{Code, Outcome, Program, offline};
 use crate::simulate::{Report, Row, Summary};
 
@@ -111,7 +111,7 @@ fn timeline(report: &Report) -> Table {
 fn line(row: &Row, what: &str) -> Vec<String> {
     let no_harm = row.no_harm.map_or_else(
         || "-".to_owned(),
-        |(there, enough)| format!("{:.1}/{enough:.1}", there.max(0.0)),
+        |(there, enough)| format!("{}/{}", nats(there), nats(enough)),
     );
     vec![
         moment_utc(&row.time),
@@ -120,7 +120,7 @@ fn line(row: &Row, what: &str) -> Vec<String> {
         share(row.users),
         share(row.requests),
         row.guard.clone().unwrap_or_else(|| "-".into()),
-        format!("{:.1}", row.evidence),
+        nats(row.evidence),
         no_harm,
         clean(what),
     ]

@@ -17,6 +17,14 @@ pub(super) fn percent(share: f64) -> String {
     format!("{text} %")
 }
 
+/// Evidence in nats: `7.7`. Less than none is none, which is never told as `-0.0`.
+pub(super) fn nats(evidence: f64) -> String {
+    match evidence {
+        some if some > 0.0 => format!("{some:.1}"),
+        _ => "0.0".into(),
+    }
+}
+
 /// `1 route`, `2 routes`.
 pub(super) fn count(n: usize, noun: &str) -> String {
     let plural = if n == 1 { "" } else { "s" };
@@ -142,6 +150,12 @@ mod tests {
         assert_eq!(percent(0.0001), "0.01 %");
         assert_eq!(percent(1.0), "100 %");
         assert_eq!(percent(0.0), "0 %");
+    }
+
+    #[test]
+    fn evidence_is_never_less_than_none() {
+        let told = [7.66, 0.04, 0.0, -0.0, -0.04, -2.1].map(nats);
+        assert_eq!(told, ["7.7", "0.0", "0.0", "0.0", "0.0", "0.0"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::offline::pretty;
-use super::super::words::{clean, duration, moment_utc};
+use super::super::words::{clean, duration, moment_utc, nats};
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -164,15 +164,16 @@ fn evidence(stage: &Stage) -> String {
         return String::new();
     };
     format!(
-        "{} of {} users of the canary failed, {} of {} of stable; harm {:.1} of {:.1} in {}, no harm {:.1} of {no_harm_threshold:.1}",
+        "{} of {} users of the canary failed, {} of {} of stable; harm {} of {} in {}, no harm {} of {}",
         bad.canary,
         users.canary,
         bad.stable,
         users.stable,
-        harm.log_evidence,
-        harm.threshold,
+        nats(harm.log_evidence),
+        nats(harm.threshold),
         cell(&harm.metric),
-        no_harm.max(0.0),
+        nats(*no_harm),
+        nats(*no_harm_threshold),
     )
 }
 
@@ -294,7 +295,7 @@ mod tests {
                 "ramp": { "attempt": 1, "step": 1, "of": 4, "phase": "running" }, "verdict": "no_harm",
                 "seen": {
                     "windows": 9, "users": { "canary": 5000, "stable": 90_000 }, "bad": { "canary": 3, "stable": 60 },
-                    "harm": { "metric": "errors", "log_evidence": 0.31, "threshold": 7.7 },
+                    "harm": { "metric": "errors", "log_evidence": -0.01, "threshold": 7.7 },
                     "no_harm": 3.2, "no_harm_threshold": 3.0,
                 },
             }],

@@ -9,7 +9,7 @@ use super::super::answers::{
 use super::super::execute::Surroundings;
 use super::super::offline::{command, pretty};
 use super::super::table::{Table, cut};
-use super::super::words::{clean, count, duration, moment, quoted, share, since};
+use super::super::words::{clean, count, duration, moment, nats, quoted, share, since};
 use super::{BOLD, GREEN, RED, YELLOW, paint};
 
 /// `kanaria status`.
@@ -193,10 +193,10 @@ fn guarded(guard: &Guard, surroundings: &Surroundings) -> String {
         .max_by(|a, b| part(a).total_cmp(&part(b)));
     let most = most.map(|metric| {
         format!(
-            "; most evidence in {}: {:.1}, {:.1} is enough",
+            "; most evidence in {}: {}, {} is enough",
             clean(&metric.metric),
-            metric.log_evidence,
-            metric.threshold
+            nats(metric.log_evidence),
+            nats(metric.threshold)
         )
     });
     let cold = (!guard.warm).then(|| {
