@@ -112,15 +112,12 @@ impl Task {
         }
         self.progress.retain(|route, _| paces.contains_key(route));
         self.probes.retain(|route| paces.contains_key(route));
-        let steps = standing.live.routes.iter().filter_map(|(route, live)| {
+        let ramped = standing.structure.routes.iter();
+        let ramped = ramped.filter(|route| route.settings.ramp.is_some());
+        let steps = ramped.filter_map(|route| {
+            let live = standing.live.routes.get(&*route.name)?;
             let step = live.ramp.as_ref().map_or(0, |ramp| ramp.step + 1);
-            standing
-                .structure
-                .route_named(route)?
-                .settings
-                .ramp
-                .as_ref()?;
-            Some((&**route, step))
+            Some((&*route.name, step))
         });
         self.metrics.ramps(steps);
         *self.ramps.0.lock().unwrap_or_else(PoisonError::into_inner) = paces;
