@@ -16,6 +16,9 @@ use serde::{Deserialize, Serialize};
 const LENGTH: u64 = 16 << 20;
 /// Files of a route, the one in use with them.
 const FILES: usize = 4;
+/// How a line with all evidence begins, and one of a window.
+const STATE: &str = r#"{"state":"#;
+const WINDOW: &str = r#"{"window":"#;
 /// Lines that wait for a slow disk.
 const WAITING: usize = 4096;
 
@@ -76,10 +79,11 @@ pub(super) fn paths(folder: &Path, route: &str) -> Vec<PathBuf> {
 /// The lines of a file; one that a crash left unfinished is passed over.
 pub(super) fn lines(path: &Path) -> io::Result<Vec<Line>> {
     let text = fs::read_to_string(path)?;
-    let lines = text
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok());
-    Ok(lines.collect())
+    Ok(text.lines().filter_map(parse).collect())
+}
+
+fn parse(line: &str) -> Option<Line> {
+    serde_json::from_str(line).ok()
 }
 
 /// What a guard goes on from.
@@ -93,44 +97,58 @@ pub(super) struct Restored {
     pub(super) why: Option<String>,
 }
 
-/// What the guard of `route` goes on from; `None` when nothing was written.
+/// What the guard of `route` goes on from; `None` when nothing was written. Windows before the last evidence are in it, and
+/// there may be thousands of them: they are not read again.
 pub(super) fn restore(folder: &Path, route: &str) -> Option<Restored> {
-    let mut restored: Option<Restored> = None;
-    let mut last = 0;
-    for line in lines(&path(folder, route)).ok()? {
-        match (line, &mut restored) {
-            (
-                Line::State {
-                    window,
-                    revision,
-                    evidence,
-                },
-                before,
-            ) => {
-                last = window;
-                let before = before
-                    .take()
-                    .filter(|before| before.evidence.attempt == evidence.attempt);
-                restored = Some(Restored {
-                    evidence: *evidence,
-                    revision,
-                    why: before.and_then(|before| before.why),
-                });
-            }
-            (Line::Window { window, taken }, Some(restored)) if window > last => {
+    let text = fs::read_to_string(path(folder, route)).ok()?;
+    let lines: Vec<&str> = text.lines().collect();
+    let is_whole = |line: &&str| line.starts_with(STATE) && parse(line).is_some();
+    let (before, after) = lines.split_at(lines.iter().rposition(is_whole)?);
+    let mut after = after.iter().filter_map(|line| parse(line));
+    let Some(Line::State {
+        window: mut last,
+        revision,
+        evidence,
+    }) = after.next()
+    else {
+        return None;
+    };
+    let mut restored = Restored {
+        why: why(before, evidence.attempt),
+        evidence: *evidence,
+        revision,
+    };
+    for line in after {
+        match line {
+            Line::Window { window, taken } if window > last => {
                 last = window;
                 for (metric, taken) in taken {
                     restored.evidence.take(metric, taken.window);
                 }
             }
-            (Line::Trip { why, revision, .. }, Some(restored)) => {
+            Line::Trip { why, revision, .. } => {
                 restored.why = Some(why);
                 restored.revision = revision;
             }
-            (Line::Window { .. } | Line::Trip { .. }, _) => {}
+            Line::State { .. } | Line::Window { .. } => {}
         }
     }
-    restored
+    Some(restored)
+}
+
+/// Why the canary was to be taken back in this attempt, the last time in these lines.
+fn why(lines: &[&str], attempt: u32) -> Option<String> {
+    let lines = lines.iter().rev();
+    let lines = lines.filter(|line| !line.starts_with(WINDOW));
+    let is_later = |line: &Line| match line {
+        Line::State { evidence, .. } => evidence.attempt == attempt,
+        _ => true,
+    };
+    let mut lines = lines.filter_map(|line| parse(line)).take_while(is_later);
+    lines.find_map(|line| match line {
+        Line::Trip { why, .. } => Some(why),
+        _ => None,
+    })
 }
 
 /// The way to the thread that writes.
@@ -260,6 +278,34 @@ mod tests {
             .map(|path| fs::read_to_string(path).unwrap())
             .collect();
         assert_eq!(texts, ["3", "4", "5", "6"]);
+    }
+
+    #[test]
+    fn what_tripped_is_known_for_as_long_as_its_attempt() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut evidence = Evidence::new(rules());
+        let write = |line: Line| append(folder.path(), "web", &line).unwrap();
+        let state = |window, evidence: &Evidence| Line::State {
+            window,
+            revision: window,
+            evidence: Box::new(evidence.clone()),
+        };
+        let why = || restore(folder.path(), "web").unwrap().why;
+        write(state(1, &evidence));
+        for (window, why) in [(2, "the first"), (3, "the second")] {
+            write(Line::Trip {
+                window,
+                revision: window,
+                why: why.into(),
+            });
+        }
+        assert_eq!(why().as_deref(), Some("the second"), "after all evidence");
+        write(state(4, &evidence));
+        write(state(5, &evidence));
+        assert_eq!(why().as_deref(), Some("the second"), "before all evidence");
+        evidence.begin(rules());
+        write(state(6, &evidence));
+        assert_eq!(why(), None);
     }
 
     #[test]
