@@ -20,7 +20,7 @@ use crate::witness::Witnesses;
 
 pub use account::account;
 pub use task::run;
-pub(crate) use trip::on_trip;
+pub(crate) use trip::{Tripped, on_trip};
 pub(crate) use view::of as view;
 pub(crate) use watch::{Course, Situation, Watch};
 

@@ -1,6 +1,6 @@
 //! The task: wakes every second, closes windows every five, and asks control for what follows.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -125,13 +125,9 @@ impl Task {
             if let Some(verdict) = verdict {
                 write_window(&self.ledger, name, &entry.watch, self.window, verdict);
             }
-            // A trip comes first; what is spent still is a second later.
-            let tripped = match trip {
-                Some(trip) => Some(Tripped::now(&trip)),
-                None => entry
-                    .watch
-                    .spent()
-                    .map(|spent| Tripped::spent(spent.item, spent.to_string())),
+            let tripped = match &entry.pending {
+                Some(_) if trip.is_none() => None,
+                _ => Tripped::of(trip.as_ref(), &mut entry.watch),
             };
             if let Some(tripped) = tripped {
                 let line = Line::Trip {
@@ -148,8 +144,9 @@ impl Task {
         if is_over {
             self.window = window;
         }
-        self.act(&standing).await;
+        // Told first: whoever sees what follows sees why.
         self.tell();
+        self.act(&standing).await;
     }
 
     /// One watch for every guarded route of the file in force, each told what is in force.
@@ -162,8 +159,8 @@ impl Task {
         let guarded: Vec<&model::Route> = routes
             .filter(|route| route.guard.is_some() || route.ramp.is_some())
             .collect();
-        self.watches
-            .retain(|name, _| guarded.iter().any(|route| route.name == *name));
+        let names: HashSet<&str> = guarded.iter().map(|route| &*route.name).collect();
+        self.watches.retain(|name, _| names.contains(&**name));
         let mut past = Past::new(self.control.clone());
         for route in guarded {
             let stable = self.control.house().health(route.stable_pool());

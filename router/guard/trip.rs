@@ -4,22 +4,33 @@ use canary::guard::{Evidence, Item, Trip};
 use config::model::{self, OnTrip};
 
 use super::ACTOR;
-use super::watch::Situation;
+use super::watch::{Situation, Watch};
 use crate::control::{Action, Control, Order, Rejection};
 
 /// Why a canary is to be taken back, for history, events and metrics.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Tripped {
+pub(crate) struct Tripped {
     /// The metric, or `hard_limit`.
     pub(super) cause: &'static str,
     /// In words.
-    pub(super) why: String,
+    pub(crate) why: String,
     /// What is done, where the file has no say.
     done: Option<OnTrip>,
 }
 
 impl Tripped {
-    pub(super) fn now(trip: &Trip) -> Self {
+    /// What follows now: from `trip`, or else from a budget of `watch` that is spent.
+    pub(crate) fn of(trip: Option<&Trip>, watch: &mut Watch) -> Option<Self> {
+        match trip {
+            Some(trip) => Some(Self::now(trip)),
+            None => {
+                let spent = watch.spent()?;
+                Some(Self::spent(spent.item, spent.to_string()))
+            }
+        }
+    }
+
+    fn now(trip: &Trip) -> Self {
         let cause = match trip {
             Trip::Evidence { metric, .. } => metric.as_str(),
             Trip::HardLimit { .. } => "hard_limit",
@@ -32,7 +43,7 @@ impl Tripped {
     }
 
     /// A spent budget holds canaries where they are: it is no evidence against them.
-    pub(super) fn spent(item: Item, why: String) -> Self {
+    fn spent(item: Item, why: String) -> Self {
         let cause = match item {
             Item::ExtraErrors => "budget_extra_errors",
             Item::Users => "budget_users",
@@ -42,7 +53,7 @@ impl Tripped {
     }
 
     /// What is done about it, when the file says `on_trip`.
-    pub(super) fn done(&self, on_trip: OnTrip) -> OnTrip {
+    pub(crate) fn done(&self, on_trip: OnTrip) -> OnTrip {
         self.done.unwrap_or(on_trip)
     }
 

@@ -184,9 +184,12 @@ impl Watch {
         (trip, verdict)
     }
 
-    /// The bound of the budget that is reached now; said once an attempt.
-    pub(crate) fn spent(&mut self) -> Option<Spent> {
-        self.guard.spent()
+    /// The bound of the budget that is reached now; said once an attempt. A canary that was taken back costs no more.
+    pub(super) fn spent(&mut self) -> Option<Spent> {
+        match self.situation.armed() {
+            Armed::Yes => self.guard.spent(),
+            Armed::No => None,
+        }
     }
 
     /// A second is over.

@@ -78,7 +78,7 @@ pub struct Summary {
     pub attempts: u32,
     /// How often the guard took everything back.
     pub rollbacks: u32,
-    /// Why the guard tripped, each time.
+    /// Why the guard tripped, or which budget was spent, each time.
     pub trips: Vec<String>,
     /// Requests.
     pub requests: u64,

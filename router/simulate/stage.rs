@@ -17,7 +17,7 @@ use config::snapshot::{Snapshot, Structure};
 
 use super::Setup;
 use crate::control::{GuardView, Health};
-use crate::guard::{self, Course, Situation, Watch};
+use crate::guard::{self, Course, Situation, Tripped, Watch};
 use crate::witness::Witness;
 use steady::Steady;
 
@@ -120,9 +120,10 @@ impl Stage {
         let is_over = now.is_multiple_of(WINDOW_S);
         let over = is_over.then(|| now.saturating_sub(WINDOW_S) * 1000);
         let (trip, _) = watch.look(over);
-        let is_news = is_over || is_other || trip.is_some();
-        if let Some(trip) = trip {
-            self.trip(now, &trip.to_string(), events);
+        let tripped = Tripped::of(trip.as_ref(), watch);
+        let is_news = is_over || is_other || tripped.is_some();
+        if let Some(tripped) = tripped {
+            self.trip(now, &tripped, events);
         }
         if is_news {
             self.hear(now, events);
@@ -141,11 +142,11 @@ impl Stage {
         }
     }
 
-    /// What the file asks for after a trip.
-    fn trip(&mut self, now: u64, why: &str, events: &mut Vec<Event>) {
-        self.why = Some(why.to_owned());
-        events.push(Event::Trip(why.to_owned()));
-        let change = match guard::on_trip(&self.route) {
+    /// What the file asks for after a trip, or what a spent budget does.
+    fn trip(&mut self, now: u64, tripped: &Tripped, events: &mut Vec<Event>) {
+        self.why = Some(tripped.why.clone());
+        events.push(Event::Trip(tripped.why.clone()));
+        let change = match tripped.done(guard::on_trip(&self.route)) {
             OnTrip::Alert => return,
             OnTrip::Freeze => self.ask(live::freeze),
             OnTrip::Rollback => {

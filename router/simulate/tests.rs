@@ -157,6 +157,22 @@ fn a_canary_that_is_down_is_served_by_stable_and_charged_all_the_same() {
     }
 }
 
+#[test]
+fn a_budget_that_the_traffic_spends_freezes_the_route() {
+    let guard = json!({ "on_trip": "alert", "budget": { "users": 500 } });
+    let structure = structure(&json!({ "guard": guard }));
+    let scenario = scenario("length = '1h'\n[traffic]\nrps = 20");
+    let summary = report(&structure, &scenario, 1).summary;
+    println!("{summary:?}");
+    assert_eq!((summary.outcome, summary.rollbacks), (Outcome::Frozen, 0));
+    assert!(
+        summary.trips[0].starts_with("budget: 50"),
+        "{:?}",
+        summary.trips
+    );
+    assert_eq!(summary.trips.len(), 1);
+}
+
 /// Where the request that was made for `web`, beside a route for pictures, goes; or what is said of it.
 fn made(matches: &Value, request: &str) -> Result<(String, String, String), String> {
     let structure = compiled(&json!([

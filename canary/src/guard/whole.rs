@@ -123,7 +123,8 @@ impl Guard {
         }
         // How many units there are may decide about their window; how they fared may not.
         let has_data = self.recents[Metric::Errors as usize].has_data(self.units_c);
-        if armed == Armed::Yes && self.budget.is_some() {
+        let counts_users = self.budget.is_some_and(|budget| budget.users.is_some());
+        if armed == Armed::Yes && counts_users {
             self.evidence.spending.users_came(&observed.active[0]);
         }
         let bets = armed == Armed::Yes && !self.has_tripped && has_data;

@@ -77,6 +77,19 @@ impl Site {
         self.rig.control.standing().live.routes["blogs"].state
     }
 
+    /// So many users of the canary have a request that fails.
+    fn fail(&self, n: u16) {
+        let witness = self.task.guards.witnesses.of("blogs").unwrap();
+        for unit in 0..n {
+            witness.observe(&crate::witness::Observation {
+                side: crate::witness::Side::Canary,
+                unit,
+                outcome: crate::witness::Outcome::Failed,
+                time_us: None,
+            });
+        }
+    }
+
     fn attempt(&self) -> u32 {
         let watch = &self.task.watches["blogs"].watch;
         watch.guard().evidence().attempt
@@ -232,15 +245,7 @@ async fn requests_are_seen_also_after_two_reloads_between_two_looks() {
     blind["routes"][0].as_object_mut().unwrap().remove("guard");
     site.reload(blind).await;
     site.reload(whole).await;
-    let witness = site.task.guards.witnesses.of("blogs").unwrap();
-    for unit in 0..30 {
-        witness.observe(&crate::witness::Observation {
-            side: crate::witness::Side::Canary,
-            unit,
-            outcome: crate::witness::Outcome::Failed,
-            time_us: None,
-        });
-    }
+    site.fail(30);
     site.look().await;
     assert_eq!(site.latch(), Latch::RolledBack);
 }
@@ -249,18 +254,7 @@ async fn requests_are_seen_also_after_two_reloads_between_two_looks() {
 async fn a_spent_budget_freezes_the_route_and_resume_brings_another_one() {
     let mut site = Site::with(json!({ "on_trip": "alert", "budget": { "extra_errors": 5 } }));
     site.look().await;
-    let witness = site.task.guards.witnesses.of("blogs").unwrap();
-    let fail = |n| {
-        for unit in 0..n {
-            witness.observe(&crate::witness::Observation {
-                side: crate::witness::Side::Canary,
-                unit,
-                outcome: crate::witness::Outcome::Failed,
-                time_us: None,
-            });
-        }
-    };
-    fail(6);
+    site.fail(6);
     site.look().await;
     assert_eq!(site.latch(), Latch::Frozen);
     let history = site.rig.control.history(1).await.unwrap();
@@ -280,7 +274,39 @@ async fn a_spent_budget_freezes_the_route_and_resume_brings_another_one() {
     site.order(Action::Resume { route: route() }).await;
     site.look().await;
     assert_eq!((site.latch(), site.attempt()), (Latch::Normal, 2));
-    fail(4);
+    site.fail(4);
     site.look().await;
     assert_eq!(site.latch(), Latch::Normal, "another budget");
+}
+
+#[tokio::test]
+async fn whoever_sees_that_a_route_is_frozen_sees_what_was_spent() {
+    let mut site = Site::with(json!({ "budget": { "extra_errors": 5 } }));
+    site.look().await;
+    let (mut notices, guards) = (site.rig.control.notices(), Arc::clone(&site.task.guards));
+    let seen = tokio::spawn(async move {
+        notices.recv().await.unwrap();
+        guards.view("blogs").unwrap()
+    });
+    site.fail(6);
+    site.look().await;
+    assert_eq!(site.latch(), Latch::Frozen);
+    let budget = seen.await.unwrap().budget.unwrap();
+    assert_eq!(budget.reached, Some("extra_errors"));
+}
+
+#[tokio::test]
+async fn what_was_taken_back_for_harm_is_not_told_to_have_spent_its_budget() {
+    let mut site = Site::with(json!({ "budget": { "extra_errors": 5 } }));
+    site.look().await;
+    site.fail(30);
+    for _ in 0..2 {
+        site.look().await;
+        assert_eq!(site.latch(), Latch::RolledBack);
+        let why = site.task.watches["blogs"].why.as_deref();
+        assert!(
+            why.is_some_and(|why| why.starts_with("hard limit")),
+            "{why:?}"
+        );
+    }
 }
