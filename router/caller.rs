@@ -102,12 +102,7 @@ impl Caller {
         let begun = Instant::now();
         let session = self.connector.get_http_session(&*peer).await;
         let (mut session, _) = session.map_err(|_| CallError::Unreachable)?;
-        send(
-            &mut session,
-            call,
-            peer.options.alpn.get_min_http_version() == 2,
-        )
-        .await?;
+        send(&mut session, call, scheme(callee.pool)).await?;
         loop {
             session.read_response_header().await?;
             let status = session.response_header().map(|head| head.status);
@@ -151,7 +146,18 @@ impl Caller {
     }
 }
 
-async fn send(session: &mut HttpSession, call: Call, http2: bool) -> Result<(), CallError> {
+/// What the address in a head of HTTP/2 begins with, as the proxy has it; `None` for HTTP/1.1, where it has none.
+fn scheme(pool: &Pool) -> Option<Scheme> {
+    let tls = pool.settings.tls.is_some();
+    let scheme = if tls { Scheme::HTTPS } else { Scheme::HTTP };
+    pool.settings.http2.then_some(scheme)
+}
+
+async fn send(
+    session: &mut HttpSession,
+    call: Call,
+    scheme: Option<Scheme>,
+) -> Result<(), CallError> {
     let size: usize = call.body.iter().map(Bytes::len).sum();
     let (mut parts, ()) = http::Request::new(()).into_parts();
     (parts.method, parts.uri, parts.headers) = (call.method, call.uri, call.headers);
@@ -159,10 +165,10 @@ async fn send(session: &mut HttpSession, call: Call, http2: bool) -> Result<(), 
         let length = HeaderValue::from(size);
         parts.headers.insert(header::CONTENT_LENGTH, length);
     }
-    if http2 {
+    if let Some(scheme) = scheme {
         parts.version = Version::HTTP_2;
         let host = parts.headers.remove(header::HOST);
-        parts.uri = absolute(parts.uri, host.as_ref())?;
+        parts.uri = absolute(parts.uri, scheme, host.as_ref())?;
     }
     let head = Box::new(RequestHeader::from(parts));
     session.write_request_header(head).await?;
@@ -174,11 +180,11 @@ async fn send(session: &mut HttpSession, call: Call, http2: bool) -> Result<(), 
 }
 
 /// HTTP/2 has the host in the address (RFC 9113 section 8.3.1).
-fn absolute(uri: Uri, host: Option<&HeaderValue>) -> Result<Uri, CallError> {
+fn absolute(uri: Uri, scheme: Scheme, host: Option<&HeaderValue>) -> Result<Uri, CallError> {
     let mut parts = uri.into_parts();
     let authority = host.map(HeaderValue::as_bytes).unwrap_or_default();
     parts.authority = Some(Authority::try_from(authority).map_err(|_| CallError::Broken)?);
-    parts.scheme = Some(Scheme::HTTP);
+    parts.scheme = Some(scheme);
     Uri::from_parts(parts).map_err(|_| CallError::Broken)
 }
 

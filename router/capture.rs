@@ -4,6 +4,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -11,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use config::shadow::Redaction;
 use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use crate::caller::Call;
@@ -50,17 +52,21 @@ impl Capture {
     /// Appends to the file at `path`, until it has `size` bytes. Only its owner may read it.
     ///
     /// # Errors
-    /// When it cannot be opened for writing.
+    /// When it cannot be opened for writing, or is no file: a pipe would wait for a reader, and all changes with it.
     pub fn open(path: &Path, size: u64) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.create(true).append(true);
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.mode(0o600);
+        options.custom_flags(OFlags::NONBLOCK.bits().cast_signed());
         let file = options.open(path)?;
-        let has = file.metadata()?.len();
+        let found = file.metadata()?;
+        if !found.is_file() {
+            return Err(io::Error::other("it is no file"));
+        }
         Ok(Self {
             path: path.to_owned(),
             file,
-            left: size.saturating_sub(has),
+            left: size.saturating_sub(found.len()),
             lines: 0,
             ended: None,
         })
@@ -274,5 +280,21 @@ mod tests {
         assert!(text.len() <= 500 && text.ends_with(b"\n"), "{}", text.len());
         assert!(read(&*text).all(|line| line.is_ok()));
         assert!(Capture::open(folder.path(), 1).is_err());
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let mode = rustix::fs::Mode::RWXU;
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        assert!(Capture::open(&pipe, 1).is_err());
+        let _reader = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&pipe)
+            .unwrap();
+        let refused = Capture::open(&pipe, 1).err().unwrap();
+        assert_eq!(refused.to_string(), "it is no file");
     }
 }

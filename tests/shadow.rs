@@ -116,9 +116,7 @@ fn what_the_shadow_pool_serves_itself_is_not_copied() {
 #[test]
 fn what_the_shadow_pool_did_not_have_is_not_copied_to_it_once_more() {
     let ec2 = Stub::start("ec2");
-    let ecs = Stub::with("ecs", |exchange| {
-        exchange.answer("404 Not Found", "", b"")
-    });
+    let ecs = Stub::with("ecs", |exchange| exchange.answer("404 Not Found", "", b""));
     let keys = format!("fallback = [\"ec2\"]\n{TABLE}");
     let kanaria = Kanaria::start(&File::split(&ec2, &ecs, "ec2 = 0, ecs = 1").route(&keys));
     assert_eq!(kanaria.client().call(get("/", "")).stub(), "ec2");

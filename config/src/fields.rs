@@ -1,6 +1,22 @@
 //! Changes of header fields, compiled: a list that is carried out from its start to its end.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+/// Fields that frame a message or belong to one connection (RFC 9110 section 7.6.1): they say how it travels, not what it
+/// says, and changing them breaks both.
+pub static FRAMING: [HeaderName; 11] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::EXPECT,
+    HeaderName::from_static("http2-settings"),
+    HeaderName::from_static("keep-alive"),
+    header::PROXY_AUTHENTICATE,
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
 
 /// Changes of the fields of a request or of an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

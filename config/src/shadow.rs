@@ -5,7 +5,7 @@ mod redaction;
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
-use crate::fields::Fields;
+use crate::fields::{FRAMING, Fields};
 use crate::ids::PoolId;
 use crate::model::{self, Compare};
 use crate::path::Path;
@@ -19,19 +19,6 @@ pub const MARK: HeaderName = HeaderName::from_static("x-kanaria-shadow");
 
 /// Methods that change nothing (RFC 9110 section 9.2.1), as far as we carry them.
 pub(crate) const SAFE: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
-
-/// Fields that belong to a connection or frame a message, which the copy has anew.
-static HOP: [HeaderName; 9] = [
-    header::CONNECTION,
-    header::CONTENT_LENGTH,
-    header::EXPECT,
-    HeaderName::from_static("http2-settings"),
-    HeaderName::from_static("keep-alive"),
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
 
 /// `[routes.shadow]`, compiled.
 #[derive(Debug)]
@@ -54,16 +41,15 @@ pub struct Shadow {
 }
 
 impl Shadow {
-    /// Whether a request of `method` for `path`, both as sent, may be copied. Where targets differ in how they read a path,
-    /// each of them must be allowed, and none denied.
-    pub fn takes(&self, method: &str, path: &str) -> bool {
+    /// Whether a request of `method` for `path`, both as sent, which targets get as one for `target`, may be copied. Where
+    /// targets differ in how they read a path, each reading must be allowed, and none denied.
+    pub fn takes(&self, method: &str, path: &str, target: &str) -> bool {
         if !self.methods.iter().any(|own| **own == *method) {
             return false;
         }
-        let path = Path::read(path);
-        let mut readings = std::iter::once(path.usual()).chain(path.others());
-        let any = |patterns: &[Pattern], path: &[u8]| patterns.iter().any(|it| it.matches(path));
-        readings.all(|path| any(&self.paths, path) && !any(&self.denied, path))
+        let is_allowed = |path: &[u8]| any(&self.paths, path) && !any(&self.denied, path);
+        let is_harmless = |path: &[u8]| !any(&self.denied, path);
+        all_readings(path, is_allowed) && (path == target || all_readings(target, is_harmless))
     }
 
     /// Whether the requests of who has `bucket` are copied.
@@ -110,11 +96,23 @@ impl Shadow {
 
     /// As `edit`, for the serving pool, which is asked once more: without what is meant for the shadow pool alone.
     pub fn edit_for_control(&self, headers: &mut HeaderMap) {
-        for name in HOP.iter().chain(&self.drops) {
+        // A copy travels by itself, and has fields of its own for that.
+        for name in FRAMING.iter().chain(&self.drops) {
             headers.remove(name);
         }
         headers.insert(MARK, HeaderValue::from_static("1"));
     }
+}
+
+fn any(patterns: &[Pattern], path: &[u8]) -> bool {
+    patterns.iter().any(|pattern| pattern.matches(path))
+}
+
+fn all_readings(path: &str, holds: impl Fn(&[u8]) -> bool) -> bool {
+    let path = Path::read(path);
+    std::iter::once(path.usual())
+        .chain(path.others())
+        .all(holds)
 }
 
 #[cfg(test)]

@@ -302,6 +302,10 @@ impl House for Fake {
         None
     }
 
+    fn shadow(&self, _route: &str) -> Option<ShadowView> {
+        None
+    }
+
     fn shadows(&self) -> Vec<ShadowView> {
         Vec::new()
     }

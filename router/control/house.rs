@@ -52,7 +52,9 @@ pub trait House: Send + Sync + 'static {
     fn guard(&self, route: &str) -> Option<GuardView>;
     /// What is known of the cookies of a route; `None` when it has no two pools.
     fn cookies(&self, route: &str) -> Option<CookiesView>;
-    /// What became of the copies of every route with a shadow, and what they showed.
+    /// What became of the copies of a route, and what they showed; `None` without a shadow.
+    fn shadow(&self, route: &str) -> Option<ShadowView>;
+    /// The same of every route that has one.
     fn shadows(&self) -> Vec<ShadowView>;
     /// What the guard of a route has written down in the state folder, by stages that began then, in milliseconds since 1970.
     fn account(&self, state_dir: &Path, route: &str, starts_ms: &[u64]) -> io::Result<Account>;

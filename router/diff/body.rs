@@ -9,14 +9,12 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use serde_json::Value;
 
 use super::endpoint::fold;
-use super::facet::{Facet, Facets};
+use super::facet::{Facet, Facets, LONGEST_NAME};
 
 /// Bytes of a body that are compared; of a longer one only the rest of the answer is.
 pub const LONGEST_BODY: usize = 256 * 1024;
 /// Bytes that a packed body may become.
 const LONGEST_UNPACKED: usize = 2 * 1024 * 1024;
-/// Values of a JSON document that have a facet of their own.
-const MOST_VALUES: usize = 1000;
 /// How deep a document is looked into; what is deeper is compared as a whole.
 const DEEPEST: usize = 24;
 
@@ -101,7 +99,7 @@ fn unpacked<'a>(headers: &HeaderMap, bytes: &'a [u8]) -> Option<Cow<'a, [u8]>> {
 
 /// Every value by its path. Members of a list share one, in order, and so do keys that name one thing among many.
 fn json(value: &Value, path: &str, depth: usize, facets: &mut Facets<'_>) {
-    if depth >= DEEPEST || facets.len() >= MOST_VALUES {
+    if depth >= DEEPEST || path.len() > LONGEST_NAME {
         return facets.put(path.to_owned(), Facet::text(value.to_string().as_bytes()));
     }
     match value {

@@ -12,13 +12,20 @@ pub fn endpoint(method: &str, path: &str) -> String {
         }
         folded.push_str(fold(segment));
         if folded.len() > LONGEST {
-            let end = (0..=LONGEST).rev().find(|at| folded.is_char_boundary(*at));
-            folded.truncate(end.unwrap_or(0));
-            folded.push('…');
             break;
         }
     }
+    cut(&mut folded, LONGEST);
     folded
+}
+
+/// Leaves the first `longest` bytes of `text`, and a mark that there were more.
+pub(super) fn cut(text: &mut String, longest: usize) {
+    if text.len() > longest {
+        let end = (0..=longest).rev().find(|at| text.is_char_boundary(*at));
+        text.truncate(end.unwrap_or(0));
+        text.push('…');
+    }
 }
 
 /// What stands for `segment`: itself, unless it looks like the name of one thing among many.

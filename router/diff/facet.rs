@@ -4,23 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use config::fields::FRAMING;
 use http::HeaderMap;
-use http::header::SET_COOKIE;
+use http::header::{CONTENT_ENCODING, SET_COOKIE};
 
 use super::body::{self, Body, Kind};
+use super::endpoint::cut;
 
-/// Fields that say how a message travels, not what it says.
-const TRAVEL: [&str; 9] = [
-    "connection",
-    "content-encoding",
-    "content-length",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
+/// Bytes of the name of a facet; a longer one is cut. Names are by answers, which may have a megabyte of one key.
+pub(super) const LONGEST_NAME: usize = 200;
+/// Facets of an answer that are told apart; what more there is of fields, cookies or values is one facet each.
+const MOST_FACETS: usize = 1000;
 
 /// One thing of an answer that may differ from another answer's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +57,8 @@ pub fn page(
     };
     facets.put("status".into(), Facet::status(status));
     for name in headers.keys() {
-        let name = name.as_str();
-        if TRAVEL.contains(&name) {
+        // A body is compared as clients read it, so neither does its packing count.
+        if FRAMING.contains(name) || name == CONTENT_ENCODING {
             continue;
         }
         let mut values = headers.get_all(name).iter().map(|value| value.as_bytes());
@@ -94,18 +88,21 @@ pub(super) struct Facets<'a> {
 }
 
 impl Facets<'_> {
-    pub(super) fn put(&mut self, name: String, facet: Facet) {
+    pub(super) fn put(&mut self, mut name: String, facet: Facet) {
         if (self.ignored)(&name) {
             return;
+        }
+        cut(&mut name, LONGEST_NAME);
+        if self.map.len() >= MOST_FACETS
+            && !self.map.contains_key(&name)
+            && let Some(colon) = name.find(':')
+        {
+            name.replace_range(colon + 1.., "(others)");
         }
         let all = self.map.entry(name);
         // The same name once more is a member of a list, or a cookie that is set twice.
         let known = all.and_modify(|known| known.hash = mix(known.hash, facet.hash));
         known.or_insert(facet);
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.map.len()
     }
 }
 

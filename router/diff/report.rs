@@ -191,7 +191,7 @@ impl Ledger {
         let questions: usize = self
             .endpoints
             .values()
-            .map(|endpoint| endpoint.facets)
+            .map(|endpoint| endpoint.facets.max(endpoint.differing.len()))
             .sum();
         paired::threshold(ALPHA, questions)
     }

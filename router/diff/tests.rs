@@ -173,6 +173,51 @@ fn packed_bodies_are_looked_through_and_unknown_ones_left_out() {
     check(&bomb, &unknown, &[]);
 }
 
+#[test]
+fn an_answer_is_compared_in_bounds_whatever_names_it_has() {
+    let json = |text: &str| answer(200, "content-type: application/json", text);
+    let members = |last: usize| {
+        let member = |n: usize| format!("\"a{n:05}\":{}", if n < 3000 { 0 } else { last });
+        let members: Vec<_> = (0..=3000).map(member).collect();
+        members.join(",")
+    };
+    let many = |last| json(&format!("{{{}}}", members(last)));
+    assert!(many(1).facets.len() <= 1003, "{}", many(1).facets.len());
+    check(&many(1), &many(1), &[]);
+    check(&many(1), &many(2), &["json:(others)"]);
+    let key = "é".repeat(50_000);
+    let long = |last| json(&format!("{{\"{key}\":{{{}}}}}", members(last)));
+    let names = || long(1).facets.into_keys().map(|name| name.len());
+    assert!(names().all(|n| n <= 203), "{:?}", names().max());
+    check(&long(1), &long(1), &[]);
+    assert_eq!(long(1).differences(&long(2)).len(), 1);
+}
+
+#[test]
+fn every_name_that_differed_is_a_question() {
+    let mut ledger = Ledger::default();
+    for n in 0..100 {
+        let name = (b'a' + n % 10) as char;
+        let json = |value| {
+            let body = format!(
+                r#"{{"{}":{value}}}"#,
+                String::from(name).repeat(1 + n as usize / 10)
+            );
+            answer(200, "content-type: application/json", body)
+        };
+        ledger.take(&Trial {
+            endpoint: "GET /",
+            request_id: "id",
+            serving: &json(1),
+            shadow: &json(2),
+            control: None,
+            times: Times::default(),
+        });
+    }
+    let needed = ledger.report().suspects[0].needed;
+    assert!((needed - (100.0_f64 / 0.001).ln()).abs() < 1e-9, "{needed}");
+}
+
 /// Answers of fifty endpoints; `n` makes every one another one.
 fn volatile(endpoint: usize, n: u64, price: u32) -> Page {
     let fields = format!("content-type: application/json\ndate: {n}\nx-nonce: {n}");

@@ -255,6 +255,10 @@ impl House for Home {
         cookies::view(&self.crumbs, route)
     }
 
+    fn shadow(&self, route: &str) -> Option<ShadowView> {
+        self.shadows.view(route)
+    }
+
     fn shadows(&self) -> Vec<ShadowView> {
         self.shadows.views()
     }

@@ -12,13 +12,13 @@ use crate::diff::{Body, Page, Skipped, Times, Trial, endpoint, page};
 /// Compares the answers to the request of `copy`; `control` is `None` without noise control, and holds nothing when the second
 /// call had no answer.
 pub(super) fn compare(copy: &Copy, shadow: Option<&Said>, control: Option<Option<&Said>>) {
-    let mut ledger = copy.mirror.ledger();
+    // The ledger is held for counting alone: who looks at it waits for no answer to be read.
     match pages(copy, shadow, control) {
-        Err(why) => ledger.skip(why),
+        Err(why) => copy.mirror.ledger().skip(why),
         Ok((served, pages)) => {
             let request_id = copy.headers.get("x-request-id");
             let request_id = request_id.and_then(|id| id.to_str().ok());
-            ledger.take(&Trial {
+            let trial = Trial {
                 endpoint: &endpoint(copy.method.as_str(), copy.uri.path()),
                 request_id: request_id.unwrap_or_default(),
                 serving: &pages[0],
@@ -29,7 +29,8 @@ pub(super) fn compare(copy: &Copy, shadow: Option<&Said>, control: Option<Option
                     shadow: shadow.map(|said| said.answer.time).unwrap_or_default(),
                     control: control.flatten().map(|said| said.answer.time),
                 },
-            });
+            };
+            copy.mirror.ledger().take(&trial);
         }
     }
 }

@@ -7,12 +7,17 @@ use bytes::Bytes;
 use super::fate::Fate;
 use super::mirror::Mirror;
 
+/// What a part takes beside its bytes: its place in the list and what an allocator adds. Bodies may come byte by byte.
+const PART: u64 = 64;
+
 /// Parts of a body. Bytes are shared, not copied; dropping it gives back what it took of its route's bounds.
 pub(super) struct Kept {
     mirror: Arc<Mirror>,
     parts: Vec<Bytes>,
     size: u64,
     most: u64,
+    /// What all parts took of the route's bounds.
+    held: u64,
     /// Why nothing is kept any more.
     over: Option<Fate>,
 }
@@ -25,6 +30,7 @@ impl Kept {
             parts: Vec::new(),
             size: 0,
             most,
+            held: 0,
             over: None,
         }
     }
@@ -37,7 +43,7 @@ impl Kept {
         let n = part.len() as u64;
         let over = if self.size + n > self.most {
             Some(Fate::DroppedBody)
-        } else if self.mirror.take_bytes(n) {
+        } else if self.mirror.take_bytes(n + PART) {
             None
         } else {
             Some(Fate::DroppedBytes)
@@ -49,6 +55,7 @@ impl Kept {
             }
             None => {
                 self.size += n;
+                self.held += n + PART;
                 self.parts.push(part.clone());
             }
         }
@@ -57,8 +64,8 @@ impl Kept {
     /// As new.
     pub(super) fn clear(&mut self) {
         self.parts.clear();
-        self.mirror.give_bytes(self.size);
-        self.size = 0;
+        self.mirror.give_bytes(self.held);
+        (self.size, self.held) = (0, 0);
         self.over = None;
     }
 
@@ -70,6 +77,6 @@ impl Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        self.mirror.give_bytes(self.size);
+        self.mirror.give_bytes(self.held);
     }
 }

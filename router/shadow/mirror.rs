@@ -52,7 +52,7 @@ pub(super) struct Compared {
 /// A request as its client sent it, and who was to serve it.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen<'a> {
-    /// Its path, without the query.
+    /// Its path as sent, without the query.
     pub path: &'a str,
     /// The bucket of its client, when that has one.
     pub bucket: Option<u16>,
@@ -130,7 +130,7 @@ impl Mirror {
         seen: Seen<'_>,
         (method, uri, headers): (&Method, &Uri, &HeaderMap),
     ) -> Option<Box<Copy>> {
-        if !self.wants(method, seen) {
+        if !self.wants(method, uri.path(), seen) {
             return None;
         }
         if seen.serving == self.shadow.pool {
@@ -153,12 +153,12 @@ impl Mirror {
     }
 
     /// The bucket is asked first: it costs nothing, and leaves most requests out where few are copied.
-    fn wants(&self, method: &Method, seen: Seen<'_>) -> bool {
+    fn wants(&self, method: &Method, target: &str, seen: Seen<'_>) -> bool {
         let shadow = &self.shadow;
         if !seen.bucket.is_none_or(|bucket| shadow.samples(bucket)) {
             return false;
         }
-        let takes = shadow.takes(method.as_str(), seen.path);
+        let takes = shadow.takes(method.as_str(), seen.path, target);
         takes && (seen.bucket.is_some() || shadow.takes_turn(self.used.turn.fetch_add(1, Relaxed)))
     }
 

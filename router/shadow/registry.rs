@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -55,7 +55,7 @@ impl Shadows {
     /// file does not ask for, also of requests that began before it.
     pub fn align(&self, structure: &Structure) -> Vec<String> {
         let mut notes = Vec::new();
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known();
         let jobs = known.jobs(structure).unwrap_or_else(|error| {
             notes.push(format!("no request is copied: {error}"));
             None
@@ -78,11 +78,21 @@ impl Shadows {
 
     /// What became of the copies of every route that has a shadow, and what they showed; by the names of the routes.
     pub fn views(&self) -> Vec<ShadowView> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let mirrors = known.mirrors.iter();
-        let mut views: Vec<_> = mirrors.map(|(name, mirror)| view(name, mirror)).collect();
+        // Told from a list of our own: a change of the file waits for no report.
+        let mirrors = self.known().mirrors.clone();
+        let mut views: Vec<_> = mirrors.iter().map(|(name, it)| view(name, it)).collect();
         views.sort_by(|one, other| one.route.cmp(&other.route));
         views
+    }
+
+    /// The same of the route `name`; `None` when it has no shadow.
+    pub fn view(&self, name: &str) -> Option<ShadowView> {
+        let mirror = self.known().mirrors.get(name).cloned();
+        mirror.map(|mirror| view(name, &mirror))
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// By `RouteId`, up to the last route that has one.

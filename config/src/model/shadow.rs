@@ -33,8 +33,8 @@ pub struct Shadow {
     /// Paths of requests that are copied, written and compared as in `match`.
     #[serde(default = "default_paths")]
     pub paths: Vec<Pattern>,
-    /// Paths of requests that are not, whatever `paths` says. A path that servers may read in several ways is not copied if one
-    /// of them is here.
+    /// Paths of requests that are not, whatever `paths` says: those that clients send, and those that `rewrite` makes of them.
+    /// A path that servers may read in several ways is not copied if one of them is here.
     #[serde(default = "default_deny_paths")]
     pub deny_paths: Vec<Pattern>,
     /// Fields that copies do not have.
@@ -60,7 +60,7 @@ pub struct Shadow {
     /// Bytes of all copies at the same time, heads and bodies; what is over is left out.
     #[serde(default = "default_max_bytes")]
     pub max_bytes: Size,
-    /// How long a copy may take, from being made to the end of its answer.
+    /// How long a copy may take, from the end of its request to the end of its answer.
     #[serde(default = "default_timeout")]
     pub timeout: Duration,
     /// Whether answers are compared with those that clients got: `true`, `false`, or `{ noise = true }`, which asks the serving

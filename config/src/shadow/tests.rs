@@ -16,7 +16,7 @@ fn check(keys: &str, requests: &[(&str, bool)]) {
     let shadow = forward.shadow.as_deref().unwrap();
     for (request, expect) in requests {
         let (method, path) = request.split_once(' ').unwrap();
-        assert_eq!(shadow.takes(method, path), *expect, "{request}");
+        assert_eq!(shadow.takes(method, path, path), *expect, "{request}");
     }
 }
 
@@ -63,6 +63,26 @@ fn a_path_is_denied_by_any_reading_and_allowed_by_all() {
             ("GET /shop/admin", false),
         ],
     );
+}
+
+#[test]
+fn a_path_is_denied_also_when_a_rewrite_makes_it_of_an_allowed_one() {
+    let snapshot = snapshot(&route("paths = ['/shop/*', '/bye']"));
+    let forward = snapshot.structure.routes[0].forward().unwrap();
+    let shadow = forward.shadow.as_deref().unwrap();
+    for (path, target, expect) in [
+        ("/bye", "/logout", false),
+        ("/bye", "/log%6Fut", false),
+        ("/shop/1", "/v2/1", true),
+        ("/v1/1", "/shop/1", false),
+        ("/logout", "/shop/1", false),
+    ] {
+        assert_eq!(
+            shadow.takes("GET", path, target),
+            expect,
+            "{path}, {target}"
+        );
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use regex::{Regex, RegexBuilder};
 use super::names::Faults;
 use super::routes::{cookie_name, header_name};
 use crate::cookie::rules::{Expire, Names, Rules};
-use crate::fields::{Edit, Fields};
+use crate::fields::{Edit, FRAMING, Fields};
 use crate::model::{self, Values};
 use crate::pattern::{MAX_COMPILED, MAX_LENGTH, refusal};
 use crate::problem::Trail;
@@ -24,21 +24,6 @@ pub(super) enum Direction<'a> {
     /// To clients.
     Response,
 }
-
-/// Fields that frame a message or belong to one connection (RFC 9110 section 7.6.1): changing them breaks both.
-const FRAMING: [&str; 11] = [
-    "connection",
-    "content-length",
-    "expect",
-    "http2-settings",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "proxy-authenticate",
-];
 
 /// Fields of requests that kanaria itself sets, and what decides them.
 const OURS: [(&str, &str); 9] = [
@@ -114,7 +99,7 @@ fn added(values: &Values<String>, path: &Trail<'_>, faults: &mut Faults) -> Vec<
 fn changeable(name: &str, direction: Direction<'_>) -> Result<HeaderName, String> {
     let name = header_name(name)?;
     let text = name.as_str();
-    if FRAMING.contains(&text) {
+    if FRAMING.contains(&name) {
         return Err(format!(
             "`{text}` belongs to the connection or to the framing of a message, which no rule may change"
         ));
@@ -126,6 +111,9 @@ fn changeable(name: &str, direction: Direction<'_>) -> Result<HeaderName, String
         Direction::Response => return Ok(name),
         // A cookie of a copy is a credential like any other.
         Direction::Copy(_) if name == header::COOKIE => return Ok(name),
+        Direction::Copy(_) if name == header::HOST => {
+            return Err("`host` is not for a rule: `shadow.host` changes it".to_owned());
+        }
         Direction::Copy(partition) | Direction::Request(partition) => partition,
     };
     if name == *partition {

@@ -119,7 +119,7 @@ fn paths_and_fields_are_what_requests_can_have() {
             ),
             (
                 "routes[0].shadow.headers.set.Host",
-                "`host` is not for a rule: `rewrite.host` changes it",
+                "`host` is not for a rule: `shadow.host` changes it",
             ),
             (
                 "routes[0].shadow.host",
