@@ -11,13 +11,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use http_body_util::Full;
+use tokio::net::UnixStream;
 use tokio::time::timeout;
+
+use crate::dial::{self, Silence, Stream};
 
 pub use endpoint::{Endpoint, NotAnEndpoint};
 pub use problem::{Failure, Problem, SingleError};
@@ -108,27 +106,17 @@ pub fn segment(name: &str) -> String {
     encoded
 }
 
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
-
 async fn connect(
     endpoint: &Endpoint,
     credentials: &Credentials,
 ) -> std::io::Result<Box<dyn Stream>> {
-    Ok(match endpoint {
+    match endpoint {
         Endpoint::Tcp { host, port, tls } => {
-            let stream = TcpStream::connect((host.as_str(), *port)).await?;
-            stream.set_nodelay(true)?;
-            match credentials.tls.as_ref().filter(|_| *tls) {
-                Some(connector) => {
-                    let name = ServerName::try_from(host.clone()).map_err(std::io::Error::other)?;
-                    Box::new(connector.connect(name, stream).await?)
-                }
-                None => Box::new(stream),
-            }
+            let tls = credentials.tls.as_ref().filter(|_| *tls);
+            dial::connect(host, *port, tls.map(|tls| (tls, host.as_str()))).await
         }
-        Endpoint::Unix(path) => Box::new(UnixStream::connect(path).await?),
-    })
+        Endpoint::Unix(path) => Ok(Box::new(UnixStream::connect(path).await?)),
+    }
 }
 
 async fn exchange(
@@ -136,15 +124,10 @@ async fn exchange(
     endpoint: &Endpoint,
     token: Option<&str>,
     call: Call,
-) -> Result<(StatusCode, String), Box<dyn std::error::Error + Send + Sync>> {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let carried = tokio::spawn(connection);
-    let answer = sender.send_request(request(endpoint, token, call)?).await?;
-    let status = answer.status();
-    let body = Limited::new(answer.into_body(), LARGEST_ANSWER);
-    let bytes = body.collect().await?.to_bytes();
-    carried.abort();
-    Ok((status, String::from_utf8_lossy(&bytes).into_owned()))
+) -> Result<(StatusCode, String), Silence> {
+    let answer = dial::ask(stream, request(endpoint, token, call)?, LARGEST_ANSWER).await?;
+    let text = String::from_utf8_lossy(answer.body()).into_owned();
+    Ok((answer.status(), text))
 }
 
 fn request(

@@ -62,6 +62,7 @@ pub mod webhooks;
 pub mod cli;
 pub mod client;
 pub mod demo;
+pub mod dial;
 
 #[cfg(test)]
 mod testing;

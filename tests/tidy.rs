@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const MAY: &[(&str, &[&str])] = &[
     ("access_log", &["metrics", "record"]),
     ("action", &["record", "respond"]),
-    ("audit", &[]),
+    ("audit", &["dial"]),
     ("admin", &["control", "diff", "journal", "state", "tls"]),
     ("caller", &["peer"]),
     ("cap", &[]),
@@ -22,6 +22,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("control", &["diff", "journal", "publish", "state"]),
     ("cookies", &["control", "crumbs", "metrics"]),
     ("crumbs", &[]),
+    ("dial", &[]),
     ("diff", &[]),
     ("discovery", &["pool", "source"]),
     ("evict", &["accept", "pool"]),
@@ -75,7 +76,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("state", &["journal"]),
     ("tally", &["record", "witness"]),
     ("tls", &[]),
-    ("webhooks", &["client", "control", "metrics"]),
+    ("webhooks", &["client", "control", "dial", "metrics"]),
     ("witness", &["record"]),
 ];
 

@@ -4,14 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, Uri};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use http_body_util::Full;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+
+use crate::dial::{self, Silence};
 
 /// A page that takes longer is none.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -27,9 +24,6 @@ pub struct Door {
     /// For https.
     pub tls: Option<TlsConnector>,
 }
-
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 impl Door {
     /// The door at `url`; `tls` is for one that speaks https.
@@ -85,22 +79,12 @@ impl Door {
         &self,
         named: &str,
         request: Request<Full<Bytes>>,
-    ) -> Result<Response<Bytes>, Box<dyn std::error::Error + Send + Sync>> {
-        let host = self.host.trim_start_matches('[').trim_end_matches(']');
-        let stream = TcpStream::connect((host, self.port)).await?;
-        let stream: Box<dyn Stream> = match &self.tls {
-            None => Box::new(stream),
-            // The certificate is that of the site, wherever the router is.
-            Some(tls) => {
-                let name = ServerName::try_from(jar::without_port(named).to_owned())?;
-                Box::new(tls.connect(name, stream).await?)
-            }
-        };
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        let carried = tokio::spawn(connection);
-        let (head, body) = sender.send_request(request).await?.into_parts();
-        let body = Limited::new(body, LARGEST_ANSWER).collect().await?;
-        carried.abort();
-        Ok(Response::from_parts(head, body.to_bytes()))
+    ) -> Result<Response<Bytes>, Silence> {
+        let host = self.host.trim_matches(['[', ']']);
+        // The certificate is that of the site, wherever the router is.
+        let tls = self.tls.as_ref();
+        let tls = tls.map(|tls| (tls, jar::without_port(named).trim_matches(['[', ']'])));
+        let stream = dial::connect(host, self.port, tls).await?;
+        dial::ask(stream, request, LARGEST_ANSWER).await
     }
 }
