@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 
 use crate::control::{Control, CookiesView, FindingView, Notice};
-use crate::crumbs::{Crumbs, Registry};
+use crate::crumbs::{Board, Crumbs, Registry};
 use crate::metrics::{Metrics, Sighted};
 
 /// All routes are looked at every so many seconds: what is no longer set is a conflict no more.
@@ -53,7 +53,9 @@ pub async fn run(registry: Arc<Registry>, control: Control, mut stop: watch::Rec
     tokio::pin!(stopped);
     let mut told = Told::default();
     for second in 0_u64.. {
-        for crumbs in registry.current().iter() {
+        let board = registry.current();
+        told.keep(&board);
+        for crumbs in board.iter() {
             let tables = crumbs.tables.iter();
             // Each is asked, so that none stays fresh.
             let is_fresh = tables.fold(false, |fresh, table| table.take_fresh() | fresh);
@@ -93,6 +95,12 @@ impl Conflict {
 }
 
 impl Told {
+    /// Forgets the routes that are gone.
+    fn keep(&mut self, board: &Board) {
+        let is_there = |route: &str| board.iter().any(|crumbs| *crumbs.route == *route);
+        self.0.retain(|known| is_there(&known.route));
+    }
+
     fn look(&mut self, crumbs: &Crumbs, control: &Control) {
         let route = &crumbs.route;
         let mut conflicts = view::of(crumbs, now()).findings;
@@ -117,4 +125,27 @@ impl Told {
 fn now() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0, |now| now.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::structure;
+
+    #[test]
+    fn what_was_told_of_a_route_is_kept_as_long_as_the_route() {
+        let registry = Registry::default();
+        registry.align(&structure(&json!({}), &json!([])));
+        let conflict = |route: &str| Conflict {
+            route: route.into(),
+            cookie: "sess".into(),
+            what: "scope",
+            pools: Vec::new(),
+        };
+        let mut told = Told([conflict("blogs"), conflict("gone")].into());
+        told.keep(&registry.current());
+        assert!(told.0 == [conflict("blogs")].into());
+    }
 }

@@ -11,7 +11,7 @@ mod sign;
 use std::time::Duration;
 
 use config::model::Webhook;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
@@ -62,7 +62,8 @@ struct Teller {
 }
 
 impl Teller {
-    /// Takes the hooks of a file into use. One that is as it was goes on; one that is gone tells what it has.
+    /// Takes the hooks of a file into use. One that is as it was goes on; one that is gone, or is another one now, tells
+    /// what it has.
     fn align(&mut self, webhooks: &[Webhook]) {
         if self.settings == webhooks {
             return;
@@ -81,6 +82,8 @@ impl Teller {
             self.hooks.push(hook);
         }
         self.settings = webhooks.to_vec();
+        // Those that have told everything.
+        while self.tasks.try_join_next().is_some() {}
     }
 
     fn tell(&self, notice: &Notice) {
@@ -97,8 +100,12 @@ impl Teller {
     }
 
     async fn end(mut self, notices: &mut broadcast::Receiver<Notice>) {
-        while let Ok(notice) = notices.try_recv() {
-            self.tell(&notice);
+        loop {
+            match notices.try_recv() {
+                Ok(notice) => self.tell(&notice),
+                Err(TryRecvError::Lagged(n)) => self.missed(n),
+                Err(_) => break,
+            }
         }
         // A task ends with its queue, which ends with its hook.
         self.hooks.clear();

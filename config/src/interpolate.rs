@@ -23,6 +23,14 @@ pub(crate) fn interpolate(
     interpolation.at(path, node);
 }
 
+/// `text` with the references in it replaced; what cannot be replaced is an error, in words.
+///
+/// # Errors
+/// A variable that is not set and has no default, or a reference that is none.
+pub fn filled(text: &str, environment: Environment<'_>) -> Result<String, String> {
+    replace(text, environment).map_err(|refusal| refusal.message)
+}
+
 struct Interpolation<'a> {
     texts: &'a Texts,
     environment: Environment<'a>,

@@ -19,7 +19,7 @@ use crate::walk::walk;
 
 use follow::Wrong;
 
-pub use crate::interpolate::Environment;
+pub use crate::interpolate::{Environment, filled};
 
 /// A file that has been read: JSON when its name ends in `.json`, else TOML.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -33,6 +33,20 @@ pub enum Ignored {
 }
 
 impl Ignored {
+    /// Why, as the end of a sentence about the cookie.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ForeignDomain => "its Domain does not cover the host",
+            Self::PublicSuffix => "its Domain is that of many sites",
+            Self::SecureInClear => "it has Secure, and the client speaks http",
+            Self::NoneWithoutSecure => "it has SameSite=None without Secure",
+            Self::Prefix => {
+                "its name begins with __Secure- or __Host-, and its attributes are not those that this needs"
+            }
+            Self::Shielded => "a cookie of the name with Secure is there",
+        }
+    }
+
     /// Why `cookie` is not taken from an answer to a request to `origin`; `None` when it is, as far as the cookie alone tells.
     pub fn of(cookie: &SetCookie<'_>, origin: &Origin<'_>) -> Option<Self> {
         if let Some(domain) = cookie.domain {

@@ -141,10 +141,11 @@ pub(crate) fn ignored(name: &str, pool: &str, crumb: &Crumb, why: Ignored) -> Fi
     let reason = match why {
         Ignored::ForeignDomain => format!("its Domain={domain} does not cover the host {host}"),
         Ignored::PublicSuffix => format!("its Domain={domain} is that of many sites"),
-        Ignored::SecureInClear => "it has Secure, and the client speaks http; a proxy in front that ends TLS belongs in server.trusted_proxies".into(),
-        Ignored::NoneWithoutSecure => "it has SameSite=None without Secure".into(),
-        Ignored::Prefix => "its name begins with __Secure- or __Host-, and its attributes are not those that this needs".into(),
-        Ignored::Shielded => "a cookie of the name with Secure is there".into(),
+        Ignored::SecureInClear => format!(
+            "{}; a proxy in front that ends TLS belongs in server.trusted_proxies",
+            why.as_str()
+        ),
+        _ => why.as_str().to_owned(),
     };
     Finding {
         sentence: format!("browsers do not take `{name}` from {pool}: {reason}"),

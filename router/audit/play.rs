@@ -12,7 +12,7 @@ use regex::Regex;
 use serde::Serialize;
 
 use super::Door;
-use super::scenario::{Expect, Scenario, Step, filled};
+use super::scenario::{Expect, Scenario, Step, said};
 
 /// How a request is led to a pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -210,7 +210,7 @@ impl<'a> Player<'a> {
 
     /// `text` with the words that were taken so far.
     fn said(&self, text: &str) -> String {
-        filled(text, "{{", "}}", &mut |word| self.words.get(word).cloned())
+        said(text, |word| self.words.get(word).map(String::as_str))
     }
 
     /// Takes in the cookies of an answer; those that browsers do not take, and why.
@@ -232,7 +232,8 @@ impl<'a> Player<'a> {
         {
             if let Err(why) = jar.take(line, &origin, now()) {
                 let name = line.split(|byte| *byte == b'=').next().unwrap_or_default();
-                ignored.push(format!("{}: {why:?}", String::from_utf8_lossy(name)));
+                let name = String::from_utf8_lossy(name.trim_ascii());
+                ignored.push(format!("{name}: {}", why.as_str()));
             }
         }
         self.jar = jar;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use config::load::{Environment, filled};
 use http::Method;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
@@ -90,7 +91,7 @@ impl fmt::Display for Fault {
 pub fn read(
     text: &str,
     pools: &[&str],
-    environment: &dyn Fn(&str) -> Option<String>,
+    environment: Environment<'_>,
 ) -> Result<Scenario, Vec<Fault>> {
     let mut scenario: Scenario = toml::from_str(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
@@ -153,22 +154,16 @@ impl Step {
         faults
     }
 
-    /// Puts what `environment` says in place of `${NAME}` and `${NAME:-default}`; what it does not say is told.
-    fn fill(&mut self, environment: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+    /// Puts what `environment` says in place of `${NAME}` and `${NAME:-default}`, as in a configuration; what it does not
+    /// say is told.
+    fn fill(&mut self, environment: Environment<'_>) -> Vec<String> {
         let mut unknown = Vec::new();
         let values = self.form.values_mut().chain(self.headers.values_mut());
         for value in values.chain(&mut self.body) {
-            *value = filled(value, "${", "}", &mut |name| {
-                let (name, default) = match name.split_once(":-") {
-                    Some((name, default)) => (name, Some(default)),
-                    None => (name, None),
-                };
-                let known = environment(name).or_else(|| default.map(str::to_owned));
-                if known.is_none() {
-                    unknown.push(format!("`{name}` is not set in the environment"));
-                }
-                known
-            });
+            match filled(value, environment) {
+                Ok(filled) => *value = filled,
+                Err(why) => unknown.push(why),
+            }
         }
         unknown
     }
@@ -185,29 +180,18 @@ fn expression_fault(word: &str, expression: &str) -> Option<String> {
     }
 }
 
-/// `text` with what `known` says in place of names between `open` and `close`; what it does not know stays.
-pub(super) fn filled(
-    text: &str,
-    open: &str,
-    close: &str,
-    known: &mut dyn FnMut(&str) -> Option<String>,
-) -> String {
-    let mut parts = text.split(open);
-    let mut filled = parts.next().unwrap_or_default().to_owned();
+/// `text` with what `known` says in place of `{{word}}`; a word that it does not know stays.
+pub(super) fn said<'a>(text: &str, known: impl Fn(&str) -> Option<&'a str>) -> String {
+    let mut parts = text.split("{{");
+    let mut said = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let named = part.split_once(close);
-        match named.and_then(|(name, rest)| Some((known(name.trim())?, rest))) {
-            Some((value, rest)) => {
-                filled.push_str(&value);
-                filled.push_str(rest);
-            }
-            None => {
-                filled.push_str(open);
-                filled.push_str(part);
-            }
+        let named = part.split_once("}}");
+        match named.and_then(|(word, rest)| Some((known(word.trim())?, rest))) {
+            Some((value, rest)) => said.extend([value, rest]),
+            None => said.extend(["{{", part]),
         }
     }
-    filled
+    said
 }
 
 fn fault(text: &str, at: usize, message: String) -> Fault {
@@ -253,7 +237,7 @@ mod tests {
                 "9:11: write either `form` or `body`",
                 "12:33: take.other: the expression has 0 groups",
                 "12:18: take.token: regex parse error",
-                "9:11: `PASSWORD` is not set in the environment",
+                "9:11: the environment variable `PASSWORD` is not set",
             ],
         );
     }
@@ -261,7 +245,7 @@ mod tests {
     #[test]
     fn what_the_environment_says_is_put_in_place() {
         let text = "[[steps]]\nname = \"a\"\npool = \"ec2\"\nrequest = \"POST /login\"\n\
-                    form = { user = \"audit\", password = \"x${ PASSWORD }${NO:-1}${\" }\nexpect.status = [200]";
+                    form = { user = \"audit\", password = \"x${PASSWORD}${NO:-1}$${\" }\nexpect.status = [200]";
         let known = |name: &str| (name == "PASSWORD").then(|| "p\"w".to_owned());
         let scenario = read(text, &["ec2"], &known).unwrap();
         let step = &scenario.steps[0];

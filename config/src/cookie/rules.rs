@@ -22,7 +22,7 @@ pub(crate) struct Names {
     pub(crate) changes: Vec<(Box<str>, Option<Box<str>>)>,
 }
 
-/// A cookie that clients who send it are told to forget.
+/// A cookie that clients are told to forget.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Expire {
     pub(crate) name: Box<str>,
