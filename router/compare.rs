@@ -11,17 +11,18 @@ use canary::compare::{Interval, difference, quantile, rate};
 use canary::guard::edges;
 use jiff::Timestamp;
 
-use crate::control::{ComparedPool, Comparison, Figures, Load, Part, Quantile, Question};
-use crate::tally::{Summary, Tallies, Totals};
+use crate::control::{ComparedPool, Comparison, Figures, Load, OLDEST, Part, Quantile, Question};
+use crate::tally::{STRETCH, Summary, Tallies, Totals};
 
 /// The chance of a false word about any path in one look.
 const ALPHA: f64 = 0.001;
+const _: () = assert!(OLDEST.as_secs() >= STRETCH);
 const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99)];
 
 /// One pool with what it did.
 struct Pool<'a> {
     name: &'a str,
-    /// The largest share that it was asked to have.
+    /// The largest part that it was asked to have of what it and stable had together.
     asked: f64,
     summary: Option<&'a Summary>,
     totals: Totals,
@@ -95,10 +96,12 @@ fn of_partition(summary: &Summary, name: &str) -> Totals {
 
 fn figures(of: &Totals, stable: Option<&Totals>) -> Figures {
     let part = |pick: fn(&Totals) -> u64| {
-        let (k, n) = (pick(of), of.requests);
+        // What ends as a minute does is counted in that one, and may have gone wrong in the next.
+        let limited = |of: &Totals| (pick(of).min(of.requests), of.requests);
+        let (k, n) = limited(of);
         let Interval { low, high } = rate(k, n);
         let stable = stable.filter(|stable| stable.requests > 0 && n > 0);
-        let more = stable.map(|stable| difference((k, n), (pick(stable), stable.requests)));
+        let more = stable.map(|stable| difference((k, n), limited(stable)));
         Part {
             n: k,
             part: (n > 0).then(|| k as f64 / n as f64),

@@ -39,7 +39,7 @@ use crate::state::Beginning;
 
 pub(crate) use change::in_file_order;
 pub use comparison::{
-    ComparedPath, ComparedPool, Comparison, Figures, Hits, Load, Part, Quantile, Question,
+    ComparedPath, ComparedPool, Comparison, Figures, Hits, Load, OLDEST, Part, Quantile, Question,
 };
 pub use cookies::{CacheableView, CookieView, CookiesView, FindingView, SkewView, TwiceView};
 pub use forecast::{ForecastView, HarmForecast, StepForecast, forecast, rules};

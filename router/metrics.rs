@@ -252,8 +252,10 @@ impl Metrics {
 
     /// Series of `structure` that an alert must see before they count their first event.
     fn show(&self, structure: &Structure) {
-        let names: HashSet<&str> = structure.routes.iter().map(|route| &*route.name).collect();
-        self.tallies().keep(&|route| names.contains(route));
+        let routes: HashSet<&str> = structure.routes.iter().map(|route| &*route.name).collect();
+        let pools: HashSet<&str> = structure.pools.iter().map(|pool| &*pool.name).collect();
+        let is_known = |route: &str, pool: &str| routes.contains(route) && pools.contains(pool);
+        self.tallies().keep(&is_known);
         for listener in &structure.listeners {
             self.show_listener(listener);
         }

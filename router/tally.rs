@@ -24,7 +24,7 @@ use counts::Counts;
 pub use counts::Totals;
 pub(crate) use fold::fold;
 use past::Past;
-pub use past::{LONGEST, Summary};
+pub use past::{LONGEST, STRETCH, Summary};
 pub use registry::{Tallies, run};
 use sketch::Sketch;
 pub use sketch::{Bad, Kind};
@@ -87,11 +87,12 @@ impl Seat {
     #[cold]
     fn went_wrong(&self, record: &Record, choice: &Choice, outcome: Outcome) {
         let answered = record.upstream.and_then(|upstream| upstream.status);
-        let answered = answered.filter(|status| *status >= 400);
         let kind = match (outcome, answered) {
             (Outcome::Refused, _) => Kind::Refused,
+            // Whatever stable answered in its place: the pool itself did not.
+            _ if choice.reason == Reason::Failover => Kind::Unanswered,
             (_, Some(_)) => Kind::Failed,
-            _ => Kind::Unanswered,
+            (_, None) => Kind::Unanswered,
         };
         self.counts.bad(kind);
         let path = fold(record.head.get(Text::Path).unwrap_or_default());

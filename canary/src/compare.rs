@@ -69,7 +69,7 @@ pub fn quantile(counts: &[u64], quantile: f64) -> Option<[usize; 3]> {
             sum >= rank
         })
     };
-    // As printed in the source: the lower rank as it is, the upper one a rank later.
+    // The upper one a rank later (Campbell and Gardner 1988), which is never too narrow.
     Some([bin(rank - half)?, bin(rank)?, bin(rank + half + 1.0)?])
 }
 
@@ -87,19 +87,27 @@ pub fn tail(k: u64, n: u64, part: f64) -> f64 {
     if part >= 1.0 {
         return 1.0;
     }
-    let odds = (part / (1.0 - part)).ln();
-    // In logarithms, and from the largest term of the tail downwards, so that nothing underflows.
-    let mut log_term = n as f64 * (1.0 - part).ln();
-    let mut terms = Vec::with_capacity((n - k + 1) as usize);
-    for i in 0..=n {
-        if i >= k {
-            terms.push(log_term);
-        }
-        log_term += ((n - i) as f64 / (i + 1) as f64).ln() + odds;
+    let odds = part / (1.0 - part);
+    let ratio = |i: u64| (n - i) as f64 / (i + 1) as f64 * odds;
+    // In logarithms, so that nothing underflows.
+    let mut log_term = n as f64 * (-part).ln_1p();
+    let mut below = 0.0;
+    for i in 0..k {
+        below += log_term.exp();
+        log_term += ratio(i).ln();
     }
-    let largest = terms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let sum: f64 = terms.iter().map(|term| (term - largest).exp()).sum();
-    (largest + sum.ln()).exp().min(1.0)
+    if k as f64 <= n as f64 * part {
+        // It is the larger part of all, so that the rest of 1 is exact enough.
+        return (1.0 - below).max(0.0);
+    }
+    // From here on each term is smaller than the one before, and what is too small to count is left out.
+    let (mut i, mut term, mut sum) = (k, 1.0, 0.0);
+    while term > sum * f64::EPSILON {
+        sum += term;
+        term *= ratio(i);
+        i += 1;
+    }
+    (log_term + sum.ln()).exp().min(1.0)
 }
 
 #[cfg(test)]
@@ -172,5 +180,20 @@ mod tests {
         assert!(close(tail(0, 0, 0.3), 1.0));
         assert_eq!((tail(3, 2, 0.5), tail(1, 1, 1.0)), (0.0, 1.0));
         assert!(tail(500, 1000, 0.01) < 1e-300, "nothing overflows");
+        // The two sides of each number are 1 together, on either side of the mean.
+        for k in 1..=30 {
+            let both = tail(k, 30, 0.3) + tail(31 - k, 30, 0.7);
+            assert!(close(both, 1.0), "{k}: {both}");
+        }
+    }
+
+    /// More than could be walked through: the work is by `k`, not by `n`.
+    #[test]
+    fn a_tail_of_very_many_is_that_of_poisson() {
+        let (n, mean) = (1_000_000_000_000, 1.0_f64);
+        let exact = 1.0 - (-mean).exp() * (1.0 + mean + mean * mean / 2.0);
+        let found = tail(3, n, mean / n as f64);
+        assert!((found / exact - 1.0).abs() < 1e-9, "{found} {exact}");
+        assert!(tail(128, n, 0.1) > 0.999);
     }
 }

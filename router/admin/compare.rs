@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use super::changes::Name;
 use super::guard::Caller;
 use super::{Problem, Shared, tagged, views};
-use crate::control::{Comparison, Question, Standing};
+use crate::control::{Comparison, OLDEST, Question, Standing};
 use crate::journal::Entry;
 
 /// How far back one looks who does not say.
@@ -36,7 +36,7 @@ pub(super) async fn compare(
     uri: Uri,
 ) -> Result<Response, Problem> {
     caller.may(Role::Viewer)?;
-    let window = window(uri.query().unwrap_or_default())?;
+    let window = window(&uri)?;
     let standing = admin.control.standing();
     let route = views::known(&standing, &name)?;
     if route.forward().is_none() {
@@ -51,13 +51,14 @@ pub(super) async fn compare(
         Err(error) => (Vec::new(), Some(error)),
     };
     let now = SystemTime::now();
-    let marks = marks(history, &name, window, now);
+    let mut marks = marks(history, &name, now - window.0 - OLDEST);
     let question = Question {
         route: &name,
         stable: route.settings.stable_pool(),
         pools: asked(&standing, route, &marks),
         window: window.0,
     };
+    marks.retain(|entry| is_since(entry, now - window.0));
     let mut comparison = admin.control.house().compare(&question, now);
     let n_changes = marks
         .iter()
@@ -73,49 +74,42 @@ pub(super) async fn compare(
     Ok(tagged(standing.revision(), Json(comparison)))
 }
 
-fn window(query: &str) -> Result<Duration, Problem> {
-    let wrong = |key: &str, message: String| Err(Problem::invalid(vec![(key.into(), message)]));
-    let mut window = None;
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if key != "window" {
-            return wrong(key, "unknown parameter; there is only window".into());
-        }
-        match value.parse::<Duration>() {
-            Ok(value) if window.is_none() && (SHORTEST..=LONGEST).contains(&value) => {
-                window = Some(value);
-            }
-            Ok(_) => {
-                let message =
-                    format!("must be one time from {SHORTEST} to {LONGEST}, not `{value}`");
-                return wrong("window", message);
-            }
-            Err(error) => return wrong("window", error.to_string()),
-        }
-    }
-    Ok(window.unwrap_or(USUAL))
+fn window(uri: &Uri) -> Result<Duration, Problem> {
+    let Some(value) = views::only("window", uri)? else {
+        return Ok(USUAL);
+    };
+    let wrong = match value.parse::<Duration>() {
+        Ok(window) if (SHORTEST..=LONGEST).contains(&window) => return Ok(window),
+        Ok(_) => format!("must be one time from {SHORTEST} to {LONGEST}, not `{value}`"),
+        Err(error) => error.to_string(),
+    };
+    Err(Problem::invalid(vec![("window".into(), wrong)]))
 }
 
-/// What happened to `route`, or to all routes, in the window.
-fn marks(history: Vec<Entry>, route: &str, window: Duration, now: SystemTime) -> Vec<Entry> {
-    let since = Timestamp::try_from(now - window.0).unwrap_or_default();
+/// What happened to `route`, or to all routes, since `since`.
+fn marks(history: Vec<Entry>, route: &str, since: SystemTime) -> Vec<Entry> {
     let is_of = |entry: &Entry| {
-        let is_late = entry
-            .time
-            .parse::<Timestamp>()
-            .is_ok_and(|time| time >= since);
         let delta = &entry.delta;
         let is_here = match &entry.annotation {
             Some(annotation) => annotation.route.as_ref().is_none_or(|of| of == route),
             // What touches another route alone is nothing to this one.
             None => delta.routes.contains_key(route) || delta.routes.is_empty(),
         };
-        is_late && is_here
+        is_here && is_since(entry, since)
     };
     history.into_iter().filter(is_of).collect()
 }
 
-/// Pools in file order, and the largest share that each had in what `marks` tell of, or has now.
+fn is_since(entry: &Entry, since: SystemTime) -> bool {
+    let since = Timestamp::try_from(since).unwrap_or_default();
+    entry
+        .time
+        .parse::<Timestamp>()
+        .is_ok_and(|time| time >= since)
+}
+
+/// Pools in file order, and the largest part that each had of what it and stable had together, in what `marks` tell of or
+/// now.
 fn asked(standing: &Standing, route: &Route, marks: &[Entry]) -> Vec<(String, f64)> {
     let name = &route.settings.name;
     let now = standing.live.routes.get(name).map(|live| &live.weights);
@@ -124,21 +118,17 @@ fn asked(standing: &Standing, route: &Route, marks: &[Entry]) -> Vec<(String, f6
         .filter_map(|entry| entry.delta.routes.get(name));
     let edits = edits.flat_map(|edit| [&edit.before, &edit.after]).flatten();
     let then: Vec<&Weights> = edits.map(|live| &live.weights).chain(now).collect();
-    let pools: Vec<String> = match &route.settings.weights {
-        weights if weights.is_empty() => vec![route.settings.stable_pool().to_owned()],
-        weights => weights.iter().map(|(pool, _)| pool.to_owned()).collect(),
+    let stable = route.settings.stable_pool();
+    let part = |weights: &Weights, pool: &str| {
+        let [own, other] = [pool, stable].map(|pool| live::Share::of(weights, pool).ratio());
+        if own > 0.0 { own / (own + other) } else { 0.0 }
     };
     let most = |pool: &str| {
-        let shares = then
-            .iter()
-            .map(|weights| live::Share::of(weights, pool).ratio());
-        shares.fold(0.0, f64::max)
+        let parts = then.iter().map(|weights| part(weights, pool));
+        (pool.to_owned(), parts.fold(0.0, f64::max))
     };
-    pools
-        .into_iter()
-        .map(|pool| {
-            let most = most(&pool);
-            (pool, most)
-        })
-        .collect()
+    match &route.settings.weights {
+        weights if weights.is_empty() => vec![most(stable)],
+        weights => weights.iter().map(|(pool, _)| most(pool)).collect(),
+    }
 }

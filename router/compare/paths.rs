@@ -23,17 +23,15 @@ pub(super) fn paths(pools: &[Pool<'_>], stable: &str, alpha: f64) -> Vec<Compare
         }
     }
     let (stable, canaries): (Vec<_>, Vec<_>) = pools.iter().partition(|pool| pool.name == stable);
-    // Each path is looked at once for each canary that it went wrong on.
-    let n_looks: usize = canaries
-        .iter()
-        .filter_map(|canary| Some(canary.summary?.paths.len()))
-        .sum();
+    // Each path is looked at once for each canary. Those that went wrong on no client of it count too: which ones they are
+    // is chance, and to leave them out would make the rest look rarer than they are.
+    let n_looks = all.len() * canaries.len();
     let told = all.iter().map(|bad| {
         let mut path = beside(bad, pools);
         for canary in &canaries {
             judge(&mut path, bad, canary, stable.first().copied());
         }
-        path.harmed = path.canary.is_some() && path.chance < alpha / n_looks.max(1) as f64;
+        path.harmed = path.canary.is_some() && path.chance < alpha / n_looks as f64;
         path
     });
     let mut told: Vec<ComparedPath> = told.collect();
@@ -96,8 +94,6 @@ fn judge(path: &mut ComparedPath, bad: &Bad, canary: &Pool<'_>, stable: Option<&
 
 /// The canary's part of the clients of both: what it was asked to have, or what it had of the requests, whichever is more.
 fn share(canary: &Pool<'_>, stable: &Pool<'_>) -> f64 {
-    let part = |own: f64, other: f64| if own > 0.0 { own / (own + other) } else { 0.0 };
-    let asked = part(canary.asked, 1.0 - canary.asked).max(part(canary.asked, stable.asked));
-    let had = part(canary.totals.requests as f64, stable.totals.requests as f64);
-    asked.max(had)
+    let [own, other] = [canary, stable].map(|pool| pool.totals.requests);
+    canary.asked.max(own as f64 / (own + other).max(1) as f64)
 }

@@ -7,13 +7,17 @@ use serde::Serialize;
 
 use crate::journal::Entry;
 
+/// How much older than the window what is told of paths may be.
+pub const OLDEST: Duration = Duration::from_secs(300);
+
 /// What is compared.
 pub struct Question<'a> {
     /// The route.
     pub route: &'a str,
     /// Its stable pool.
     pub stable: &'a str,
-    /// Its pools in file order, and the largest share that each was asked to have in this time, 0 to 1.
+    /// Its pools in file order, and the largest part, 0 to 1, that each was asked to have of what it and stable had
+    /// together, in this time and `OLDEST` before.
     pub pools: Vec<(String, f64)>,
     /// How far back.
     pub window: Duration,

@@ -12,8 +12,8 @@ use super::sketch::{Bad, Sketch};
 /// What may be asked for.
 pub const LONGEST: Duration = Duration::from_secs(3600);
 pub(super) const MINUTE: u64 = 60;
-/// Length of a stretch in seconds.
-const STRETCH: u64 = 300;
+/// Length of a stretch in seconds: paths may be older than what was asked for by as much.
+pub const STRETCH: u64 = 300;
 
 /// What is over.
 #[derive(Debug, Default)]
@@ -116,7 +116,7 @@ impl Summary {
     }
 
     pub(super) fn add_paths(&mut self, paths: &Sketch) {
-        paths.add_to(&mut self.paths);
+        paths.add_to(&mut self.paths, self.unseen);
         self.unseen += paths.unseen();
     }
 

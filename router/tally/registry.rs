@@ -1,7 +1,7 @@
 //! All tallies of the process by names, and the clock that closes their minutes.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
@@ -10,17 +10,25 @@ use super::past::MINUTE;
 use super::{LONGEST, Summary, Tally, lock};
 
 /// All tallies of the process: by route, then by pool.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Tallies {
     known: Mutex<BTreeMap<String, BTreeMap<String, Arc<Tally>>>>,
-    /// When anything was asked for first, in seconds since 1970.
-    began: OnceLock<u64>,
+    /// When it began to count, in seconds since 1970.
+    began: u64,
+}
+
+impl Default for Tallies {
+    fn default() -> Self {
+        Self {
+            known: Mutex::default(),
+            began: since_1970(SystemTime::now()),
+        }
+    }
 }
 
 impl Tallies {
     /// The tally of `pool` in `route`, made when it is asked for first.
     pub(crate) fn of(&self, route: &str, pool: &str) -> Arc<Tally> {
-        self.began.get_or_init(|| since_1970(SystemTime::now()));
         let mut known = lock(&self.known);
         let route = known.entry(route.to_owned()).or_default();
         Arc::clone(route.entry(pool.to_owned()).or_default())
@@ -38,13 +46,15 @@ impl Tallies {
         let known = lock(&self.known);
         let pools = known.get(route).into_iter().flatten();
         let pools = pools.map(|(pool, tally)| (pool.clone(), tally.summary(from_s)));
-        let began = self.began.get().copied().unwrap_or(from_s);
-        ((from_s - from_s % MINUTE).max(began), pools.collect())
+        ((from_s - from_s % MINUTE).max(self.began), pools.collect())
     }
 
-    /// Forgets routes that are not among `routes`.
-    pub fn keep(&self, routes: &dyn Fn(&str) -> bool) {
-        lock(&self.known).retain(|route, _| routes(route));
+    /// Forgets what `is_known` says that there is no more, of a route and a pool.
+    pub fn keep(&self, is_known: &dyn Fn(&str, &str) -> bool) {
+        lock(&self.known).retain(|route, pools| {
+            pools.retain(|pool, _| is_known(route, pool));
+            !pools.is_empty()
+        });
     }
 
     /// The minute that began at `start_s` is over.

@@ -87,6 +87,11 @@ impl Bad {
         (clients + self.over).min(self.n)
     }
 
+    fn add_lost(&mut self, n: u64) {
+        self.n += n;
+        self.over += n;
+    }
+
     fn add(&mut self, other: &Self) {
         self.n += other.n;
         self.over += other.over;
@@ -151,14 +156,19 @@ impl Sketch {
         self.0.is_empty()
     }
 
-    /// Adds what is here to `all`, path by path.
-    pub(super) fn add_to(&self, all: &mut Vec<Bad>) {
-        for bad in &self.0 {
-            match all.iter_mut().find(|other| other.is_like(bad)) {
-                Some(other) => other.add(bad),
-                None => all.push(bad.clone()),
+    /// Adds what is here to `all`, which may lack `unseen` of any other path. A path that only one of them has may have
+    /// been lost from the other (Agarwal and others 2012), and is told with as many more.
+    pub(super) fn add_to(&self, all: &mut Vec<Bad>, unseen: u64) {
+        let is_new = |bad: &&Bad| !all.iter().any(|other| other.is_like(bad));
+        let mut new: Vec<Bad> = self.0.iter().filter(is_new).cloned().collect();
+        new.iter_mut().for_each(|bad| bad.add_lost(unseen));
+        for other in all.iter_mut() {
+            match self.0.iter().find(|bad| bad.is_like(other)) {
+                Some(bad) => other.add(bad),
+                None => other.add_lost(self.unseen()),
             }
         }
+        all.append(&mut new);
     }
 }
 
@@ -223,8 +233,8 @@ mod tests {
             sketch.note(&partition.into(), kind, path, 500, 1);
         }
         let mut all = Vec::new();
-        sketch.add_to(&mut all);
-        sketch.add_to(&mut all);
+        sketch.add_to(&mut all, 0);
+        sketch.add_to(&mut all, 0);
         assert_eq!(all.iter().map(|bad| bad.n).collect::<Vec<_>>(), [2, 2, 2]);
     }
 }

@@ -104,6 +104,36 @@ fn paths_are_kept_by_stretches_of_five_minutes() {
     assert_eq!(late[0].n, 3);
 }
 
+/// A path that one stretch had no room for may have gone wrong there, too.
+#[test]
+fn a_path_is_told_with_what_may_have_been_lost_of_it() {
+    let (tallies, seat) = tally();
+    let note = |path: String, n: u16| {
+        let path = fold(path.as_bytes());
+        let mut bad = lock(&seat.tally.bad);
+        (0..n).for_each(|unit| bad.note(&seat.partition, Kind::Failed, path, 500, unit));
+    };
+    // Of each path of the first stretch 3 were seen, so that up to 3 of any other path may have been there.
+    (0..sketch::MOST).for_each(|n| note(format!("/x{n}"), 3));
+    (0..5).for_each(|n| tallies.close(minute(n)));
+    note("/cart".into(), 2);
+    (0..sketch::MOST - 1).for_each(|n| note(format!("/y{n}"), 1));
+    (5..10).for_each(|n| tallies.close(minute(n)));
+    let summary = summary(&tallies, HOUR, minute(10));
+    let of = |path: &str| {
+        let bad = summary.paths.iter().find(|bad| bad.path() == path).unwrap();
+        (
+            bad.n,
+            bad.over,
+            bad.clients_at_least(),
+            bad.clients_at_most(),
+        )
+    };
+    assert_eq!(of("/cart"), (5, 3, 2, 5));
+    assert_eq!(of("/x0"), (4, 1, 3, 4));
+    assert_eq!(summary.unseen, 3 + 1);
+}
+
 #[test]
 fn kinds_are_told_apart_and_what_is_not_a_sample_is_left_out() {
     let (tallies, seat) = tally();
@@ -115,6 +145,7 @@ fn kinds_are_told_apart_and_what_is_not_a_sample_is_left_out() {
     (upstream.status, upstream.ttfb) = (None, None);
     let mut failed_over = served(0, Reason::Failover, 7);
     failed_over.switched_from = Some(PoolId(1));
+    failed_over.upstream.as_mut().unwrap().status = Some(503);
     let mut flagged = failing(3);
     let choice = flagged.decision.as_mut().unwrap().choice.as_mut().unwrap();
     choice.flag = Some(FlagId(0));
@@ -129,11 +160,11 @@ fn kinds_are_told_apart_and_what_is_not_a_sample_is_left_out() {
 }
 
 #[test]
-fn routes_that_are_gone_are_forgotten() {
+fn routes_and_pools_that_are_gone_are_forgotten() {
     let (tallies, _) = tally();
-    tallies.keep(&|route| route == "web");
+    tallies.keep(&|route, pool| (route, pool) == ("web", "ecs"));
     assert_eq!(tallies.summaries("web", HOUR, at(0)).1.len(), 1);
-    tallies.keep(&|_| false);
+    tallies.keep(&|_, pool| pool != "ecs");
     assert!(tallies.summaries("web", HOUR, at(0)).1.is_empty());
 }
 
