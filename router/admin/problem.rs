@@ -199,7 +199,19 @@ impl From<Rejection> for Problem {
 }
 
 fn refused(refusal: &Refusal) -> Problem {
-    let (status, kind, title) = match refusal {
+    let (status, kind, title) = kind(refusal);
+    let errors = refusal
+        .complaints()
+        .into_iter()
+        .map(|complaint| json!({ "key": complaint.key, "message": complaint.message }))
+        .collect();
+    Problem::new(status, kind, title, refusal.to_string()).with_errors(errors)
+}
+
+/// Status, kind and title.
+fn kind(refusal: &Refusal) -> (StatusCode, &'static str, &'static str) {
+    let conflict = |kind, title| (StatusCode::CONFLICT, kind, title);
+    match refusal {
         Refusal::UnknownRoute { .. }
         | Refusal::UnknownPool { .. }
         | Refusal::UnknownTargets { .. } => (StatusCode::NOT_FOUND, "not-found", "not found"),
@@ -214,74 +226,34 @@ fn refused(refusal: &Refusal) -> Problem {
             "invalid",
             "invalid values",
         ),
-        Refusal::LastTarget { .. } => (
-            StatusCode::CONFLICT,
-            "last-target",
-            "the pool would be empty",
-        ),
-        Refusal::NothingToDrain { .. } => {
-            (StatusCode::CONFLICT, "nothing-to-drain", "nothing to drain")
-        }
-        Refusal::AheadOfRamp { .. } => (
-            StatusCode::CONFLICT,
-            "ahead-of-ramp",
-            "the ramp has not come to that",
-        ),
-        Refusal::Cold { .. } => (
-            StatusCode::CONFLICT,
-            "cold",
-            "too little is known of stable",
-        ),
+        Refusal::LastTarget { .. } => conflict("last-target", "the pool would be empty"),
+        Refusal::NothingToDrain { .. } => conflict("nothing-to-drain", "nothing to drain"),
+        Refusal::AheadOfRamp { .. } => conflict("ahead-of-ramp", "the ramp has not come to that"),
+        Refusal::Cold { .. } => conflict("cold", "too little is known of stable"),
         Refusal::NoStepLeft { .. }
         | Refusal::NotHeld { .. }
         | Refusal::RampIsOff { .. }
         | Refusal::RampIsOn { .. }
-        | Refusal::RampIsOver { .. } => {
-            (StatusCode::CONFLICT, "ramp-state", "the ramp is elsewhere")
+        | Refusal::RampIsOver { .. } => conflict("ramp-state", "the ramp is elsewhere"),
+        Refusal::OutOfHours { .. } => conflict("out-of-hours", "steps open at other hours"),
+        Refusal::NoRoom { .. } => conflict("no-room", "other canaries have what the step needs"),
+        Refusal::WeakCanary { .. } => {
+            conflict("weak-canary", "the canary has too few healthy targets")
         }
-        Refusal::OutOfHours { .. } => (
-            StatusCode::CONFLICT,
-            "out-of-hours",
-            "steps open at other hours",
-        ),
-        Refusal::NoRoom { .. } => (
-            StatusCode::CONFLICT,
-            "no-room",
-            "other canaries have what the step needs",
-        ),
-        Refusal::WeakCanary { .. } => (
-            StatusCode::CONFLICT,
-            "weak-canary",
-            "the canary has too few healthy targets",
-        ),
-        Refusal::Unprobed { .. } => (
-            StatusCode::CONFLICT,
-            "probe-failed",
-            "the canary does not answer as it must",
-        ),
-        Refusal::WeakStable { .. } => (
-            StatusCode::CONFLICT,
-            "weak-stable",
-            "stable could not take its traffic back",
-        ),
-        Refusal::AllZero => (StatusCode::CONFLICT, "all-zero", "nothing would be served"),
+        Refusal::Unprobed { .. } => {
+            conflict("probe-failed", "the canary does not answer as it must")
+        }
+        Refusal::WeakStable { .. } => {
+            conflict("weak-stable", "stable could not take its traffic back")
+        }
+        Refusal::AllZero => conflict("all-zero", "nothing would be served"),
         Refusal::Latched { .. } | Refusal::RampIsMarked { .. } => {
-            (StatusCode::CONFLICT, "latched", "the route is latched")
+            conflict("latched", "the route is latched")
         }
-        Refusal::Step { .. } => (StatusCode::CONFLICT, "max-step", "the step is too large"),
-        Refusal::Occupied { .. } => (StatusCode::CONFLICT, "occupied", "a canary has users"),
-        Refusal::NothingToRestore { .. } => (
-            StatusCode::CONFLICT,
-            "nothing-to-restore",
-            "nothing to restore",
-        ),
-    };
-    let errors = refusal
-        .complaints()
-        .into_iter()
-        .map(|complaint| json!({ "key": complaint.key, "message": complaint.message }))
-        .collect();
-    Problem::new(status, kind, title, refusal.to_string()).with_errors(errors)
+        Refusal::Step { .. } => conflict("max-step", "the step is too large"),
+        Refusal::Occupied { .. } => conflict("occupied", "a canary has users"),
+        Refusal::NothingToRestore { .. } => conflict("nothing-to-restore", "nothing to restore"),
+    }
 }
 
 impl IntoResponse for Problem {

@@ -47,12 +47,9 @@ pub(super) async fn look(
     caller: Caller,
     Name(name): Name,
 ) -> Result<Response, Problem> {
-    caller.may(Role::Viewer)?;
-    let standing = admin.control.standing();
-    let route = views::known(&standing, &name)?;
-    let ramp = view(&admin, &standing, &route.settings);
-    let ramp = ramp.ok_or_else(|| Rejection::from(Refusal::NoRamp { route: name }))?;
-    Ok(tagged(standing.revision(), Json(ramp)))
+    views::of_route(&admin, &caller, &name, |standing, route| {
+        view(&admin, standing, &route.settings).ok_or_else(|| none(&name))
+    })
 }
 
 /// What harm the guard would see in each step, and how soon.
@@ -63,20 +60,23 @@ pub(super) async fn foretell(
     caller: Caller,
     Name(name): Name,
 ) -> Result<Response, Problem> {
-    caller.may(Role::Viewer)?;
-    let standing = admin.control.standing();
-    let route = &views::known(&standing, &name)?.settings;
-    if route.ramp.is_none() {
-        return Err(Rejection::from(Refusal::NoRamp { route: name }).into());
-    }
-    let guard = admin.control.house().guard(&name);
-    let forecast = guard.and_then(|guard| forecast(route, &guard));
-    let forecast = forecast.ok_or_else(|| {
-        Problem::unavailable(format!(
-            "nothing is known of the traffic of `{name}` yet: stable must be seen for a minute"
-        ))
-    })?;
-    Ok(tagged(standing.revision(), Json(forecast)))
+    views::of_route(&admin, &caller, &name, |_, route| {
+        if route.settings.ramp.is_none() {
+            return Err(none(&name));
+        }
+        let guard = admin.control.house().guard(&name);
+        let forecast = guard.and_then(|guard| forecast(&route.settings, &guard));
+        forecast.ok_or_else(|| {
+            Problem::unavailable(format!(
+                "nothing is known of the traffic of `{name}` yet: stable must be seen for a minute"
+            ))
+        })
+    })
+}
+
+fn none(route: &str) -> Problem {
+    let route = route.to_owned();
+    Rejection::from(Refusal::NoRamp { route }).into()
 }
 
 /// Starts, pauses, resumes, advances, aborts or finalizes the ramp of a route.

@@ -7,7 +7,7 @@ use config::model::Role;
 
 use super::changes::Name;
 use super::guard::Caller;
-use super::views::known;
+use super::views::of_route;
 use super::{Problem, Shared, tagged};
 use crate::diff::ShadowView;
 
@@ -19,17 +19,14 @@ pub(super) async fn one(
     caller: Caller,
     Name(name): Name,
 ) -> Result<Response, Problem> {
-    caller.may(Role::Viewer)?;
-    let standing = admin.control.standing();
-    known(&standing, &name)?;
-    let mut views = admin.control.house().shadows().into_iter();
-    let view = views.find(|view| view.route == name);
-    let view = view.ok_or_else(|| {
-        Problem::missing(format!(
-            "route `{name}` has no shadow; `[routes.shadow]` in the file gives it one"
-        ))
-    })?;
-    Ok(tagged(standing.revision(), Json(view)))
+    of_route(&admin, &caller, &name, |_, _| {
+        let view = admin.control.house().shadow(&name);
+        view.ok_or_else(|| {
+            Problem::missing(format!(
+                "route `{name}` has no shadow; `[routes.shadow]` in the file gives it one"
+            ))
+        })
+    })
 }
 
 /// The same of every route that has one.

@@ -251,11 +251,9 @@ pub(super) async fn route(
     caller: Caller,
     Name(name): Name,
 ) -> Result<Response, Problem> {
-    caller.may(Role::Viewer)?;
-    let standing = admin.control.standing();
-    let view = known(&standing, &name)?;
-    let view = self::view(&admin, &standing, view).ok_or_else(|| unknown(&standing, name))?;
-    Ok(tagged(standing.revision(), Json(view)))
+    of_route(&admin, &caller, &name, |standing, route| {
+        view(&admin, standing, route).ok_or_else(|| unknown(standing, name.clone()))
+    })
 }
 
 /// What the guard of a route says.
@@ -266,16 +264,14 @@ pub(super) async fn guard(
     caller: Caller,
     Name(name): Name,
 ) -> Result<Response, Problem> {
-    caller.may(Role::Viewer)?;
-    let standing = admin.control.standing();
-    known(&standing, &name)?;
-    let guard = admin.control.house().guard(&name);
-    let guard = guard.ok_or_else(|| {
-        Problem::missing(format!(
-            "route `{name}` has no guard; `[routes.guard]` in the file gives it one"
-        ))
-    })?;
-    Ok(tagged(standing.revision(), Json(guard)))
+    of_route(&admin, &caller, &name, |_, _| {
+        let guard = admin.control.house().guard(&name);
+        guard.ok_or_else(|| {
+            Problem::missing(format!(
+                "route `{name}` has no guard; `[routes.guard]` in the file gives it one"
+            ))
+        })
+    })
 }
 
 /// The cookies of a route, and what will go wrong with them.
@@ -286,16 +282,14 @@ pub(super) async fn cookies(
     caller: Caller,
     Name(name): Name,
 ) -> Result<Response, Problem> {
-    caller.may(Role::Viewer)?;
-    let standing = admin.control.standing();
-    known(&standing, &name)?;
-    let cookies = admin.control.house().cookies(&name);
-    let cookies = cookies.ok_or_else(|| {
-        Problem::missing(format!(
-            "route `{name}` has no two pools whose cookies could get into each other's way"
-        ))
-    })?;
-    Ok(tagged(standing.revision(), Json(cookies)))
+    of_route(&admin, &caller, &name, |_, _| {
+        let cookies = admin.control.house().cookies(&name);
+        cookies.ok_or_else(|| {
+            Problem::missing(format!(
+                "route `{name}` has no two pools whose cookies could get into each other's way"
+            ))
+        })
+    })
 }
 
 /// The same of all routes with two pools or more.
@@ -309,6 +303,19 @@ pub(super) async fn all_cookies(State(admin): Shared, caller: Caller) -> Result<
     let all = routes.filter_map(|route| house.cookies(&route.name));
     let all: Vec<CookiesView> = all.collect();
     Ok(tagged(standing.revision(), Json(all)))
+}
+
+/// What `find` knows of the route `name`, for who may look.
+pub(super) fn of_route<T: Serialize>(
+    admin: &Admin,
+    caller: &Caller,
+    name: &str,
+    find: impl FnOnce(&Standing, &Route) -> Result<T, Problem>,
+) -> Result<Response, Problem> {
+    caller.may(Role::Viewer)?;
+    let standing = admin.control.standing();
+    let found = find(&standing, known(&standing, name)?)?;
+    Ok(tagged(standing.revision(), Json(found)))
 }
 
 pub(super) fn known<'a>(standing: &'a Standing, name: &str) -> Result<&'a Route, Problem> {
@@ -454,30 +461,39 @@ pub(super) async fn history(
     uri: Uri,
 ) -> Result<Json<Vec<Entry>>, Problem> {
     caller.may(Role::Viewer)?;
-    let limit = limit(uri.query().unwrap_or_default())?;
+    let limit = limit(&uri)?;
     let history = admin.control.history(limit).await;
     history
         .map(Json)
         .map_err(|error| Problem::unavailable(format!("the journal cannot be read: {error}")))
 }
 
-fn limit(query: &str) -> Result<usize, Problem> {
+fn limit(uri: &Uri) -> Result<usize, Problem> {
+    let Some(value) = only("limit", uri)? else {
+        return Ok(100);
+    };
+    match value.parse() {
+        Ok(n @ 1..=HISTORY) => Ok(n),
+        _ => Err(Problem::invalid(vec![(
+            "limit".into(),
+            format!("must be one whole number from 1 to {HISTORY}, not `{value}`"),
+        )])),
+    }
+}
+
+/// The value of the parameter `key` of `uri`, which has no other one, and this one once.
+pub(super) fn only<'a>(key: &str, uri: &'a Uri) -> Result<Option<&'a str>, Problem> {
     let wrong = |key: &str, message: String| Err(Problem::invalid(vec![(key.into(), message)]));
-    let mut limit = None;
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if key != "limit" {
-            return wrong(key, "unknown parameter; there is only limit".into());
+    let pairs = uri.query().unwrap_or_default().split('&');
+    let mut found = None;
+    for pair in pairs.filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if name != key {
+            return wrong(name, format!("unknown parameter; there is only {key}"));
         }
-        match value.parse() {
-            Ok(n @ 1..=HISTORY) if limit.is_none() => limit = Some(n),
-            _ => {
-                return wrong(
-                    "limit",
-                    format!("must be one whole number from 1 to {HISTORY}, not `{value}`"),
-                );
-            }
+        if found.replace(value).is_some() {
+            return wrong(key, "is given more than once".into());
         }
     }
-    Ok(limit.unwrap_or(100))
+    Ok(found)
 }

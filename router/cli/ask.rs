@@ -31,8 +31,6 @@ pub(super) struct Question {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Show {
     Cookies,
-    /// As `Cookies`; a conflict is a failure.
-    CookiesAtPeace,
     Annotated,
     Comparison,
     Deregistered,
@@ -206,10 +204,6 @@ fn code(question: &Question, replies: &[Reply]) -> Code {
 fn code_of(question: &Question, reply: &Reply) -> Code {
     let reload = question.show == Show::Reloaded;
     let problem = match &reply.result {
-        Ok(answer) if reload && show::holds(answer) => return Code::Failed,
-        Ok(answer) if question.show == Show::CookiesAtPeace && show::conflicts(answer) > 0 => {
-            return Code::Failed;
-        }
         Ok(answer) if question.fails.is_some_and(|fails| fails(answer)) => return Code::Failed,
         Ok(_) => return Code::Done,
         Err(Failure::Unreachable { .. } | Failure::NoAnswer { .. }) => return Code::Unreachable,

@@ -152,11 +152,11 @@ fn cookies(cookies: &Cookies) -> Question {
         Some(route) => format!("/api/v1/routes/{}/cookies", segment(route)),
         None => "/api/v1/cookies".into(),
     };
-    let show = match cookies.fail_on {
-        Some(FailOn::Conflict) => Show::CookiesAtPeace,
-        None => Show::Cookies,
-    };
-    look(Call::get(path), show)
+    let fails = |FailOn::Conflict| show::conflict as fn(&Value) -> bool;
+    Question {
+        fails: cookies.fail_on.map(fails),
+        ..look(Call::get(path), Show::Cookies)
+    }
 }
 
 fn status(route: Option<&str>) -> Question {
@@ -171,10 +171,9 @@ fn shadow(asked: &Shadow) -> Question {
         Some(route) => Call::get(format!("/api/v1/routes/{}/shadow", segment(route))),
         None => Call::get("/api/v1/shadows"),
     };
+    let fails = |Unwanted::Diff| show::shadow::differs as fn(&Value) -> bool;
     Question {
-        fails: asked
-            .fail_on
-            .map(|Unwanted::Diff| show::shadow::differs as fn(&Value) -> bool),
+        fails: asked.fail_on.map(fails),
         ..look(call, Show::Shadows)
     }
 }
@@ -208,7 +207,10 @@ fn report(route: &str) -> Question {
 
 fn reload(change: Change) -> Question {
     let path = "/api/v1/reload".to_owned();
-    changing(Method::POST, path, Map::new(), change, Show::Reloaded)
+    Question {
+        fails: Some(show::holds),
+        ..changing(Method::POST, path, Map::new(), change, Show::Reloaded)
+    }
 }
 
 fn quiet(code: Code) -> Outcome {

@@ -21,7 +21,7 @@ use super::execute::Surroundings;
 use super::words::{clean, duration};
 use crate::client::Failure;
 
-pub(super) use cookies::conflicts;
+pub(super) use cookies::conflict;
 pub(super) use explanation::explanation;
 
 /// An answer of a router about a route or a pool, or about neither.
@@ -32,7 +32,7 @@ pub(super) fn answer(
     surroundings: &Surroundings,
 ) -> String {
     match show {
-        Show::Cookies | Show::CookiesAtPeace => cookies::cookies(answer, surroundings),
+        Show::Cookies => cookies::cookies(answer, surroundings),
         Show::Annotated => change::annotated(answer, surroundings),
         Show::Comparison => compare::compare(answer, surroundings),
         Show::Deregistered => targets::deregistered(answer, about, surroundings),

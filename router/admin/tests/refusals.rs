@@ -235,7 +235,7 @@ const BAD: &[(&str, &str, u16, &str)] = &[
         "GET /api/v1/history?limit=1&limit=2",
         "",
         422,
-        "limit: must be one",
+        "limit: is given more than once",
     ),
     (
         "GET /api/v1/history?since=1",

@@ -56,9 +56,9 @@ struct Cacheable {
     path: Option<String>,
 }
 
-/// How many conflicts an answer tells of, of one route or of all.
-pub(in super::super) fn conflicts(answer: &Value) -> usize {
-    routes(answer).iter().map(|route| route.conflicts).sum()
+/// Whether an answer, about one route or all, tells of a conflict.
+pub(in super::super) fn conflict(answer: &Value) -> bool {
+    routes(answer).iter().any(|route| route.conflicts > 0)
 }
 
 /// `kanaria cookies`.
@@ -157,9 +157,8 @@ impl Finding {
             Some(rule) => {
                 text.push_str("; add to the file, then `kanaria reload`:\n\n");
                 for line in rule.lines() {
-                    let line = clean(line);
-                    text.push_str(&format!("      {line}"));
-                    text.truncate(text.trim_end().len());
+                    let line = format!("      {}", clean(line));
+                    text.push_str(line.trim_end());
                     text.push('\n');
                 }
             }
