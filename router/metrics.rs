@@ -4,6 +4,7 @@
 //! A part of a label set that is not known (the route of a request that matched none) is the empty text, which
 //! Prometheus reads as "without this label".
 
+mod changes;
 mod cookies;
 mod discovery;
 mod guard;
@@ -21,17 +22,18 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use config::model::{ProxyProtocol, Role};
-use config::snapshot::{Listener, Route, Snapshot, Structure};
+use config::model::ProxyProtocol;
+use config::snapshot::{Listener, Snapshot, Structure};
 use prometheus::proto::MetricFamily;
 use prometheus::{
-    GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
+    GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
 
 use crate::clients::Clients;
 use crate::pool::Pools;
 use crate::record::{Blame, Cause, Desync, Record, Retried, Traits};
 use crate::tally::Tallies;
+use changes::Changes;
 use cookies::Cookies;
 pub use cookies::Sighted;
 use discovery::Discovery;
@@ -54,9 +56,6 @@ const RETRIED: [Cause; 3] = [
     Cause::ConnectTimeout,
     Cause::TargetClosed,
 ];
-
-/// What becomes of loading the file anew.
-const RELOADS: [&str; 4] = ["applied", "held", "refused", "unchanged"];
 
 /// What bounds open connections.
 const CONNECTION_LIMITS: [&str; 2] = ["max_connections", "max_connections_per_client"];
@@ -91,15 +90,6 @@ pub struct Metrics {
     clients: OnceLock<Arc<Clients>>,
     uncounted: IntCounter,
     gathering: Mutex<()>,
-}
-
-/// Series of the live state and the file.
-struct Changes {
-    in_force: Histogram,
-    revision: IntGauge,
-    config_info: IntGaugeVec,
-    reloads: IntCounterVec,
-    rollbacks: IntCounterVec,
 }
 
 impl Default for Metrics {
@@ -238,12 +228,7 @@ impl Metrics {
 
     /// `snapshot` is in force. Shares of a route whose weights it changes are counted anew.
     pub fn published(&self, snapshot: &Snapshot) {
-        self.changes.revision.set(snapshot.revision as i64);
-        self.changes.config_info.reset();
-        self.changes
-            .config_info
-            .with_label_values(&[&*snapshot.structure.digest])
-            .set(1);
+        self.changes.published(snapshot);
         if !self.requests.is_of(snapshot) {
             self.show(&snapshot.structure);
         }
@@ -268,7 +253,7 @@ impl Metrics {
                 }
             }
         }
-        let actors = actors(structure);
+        let actors = changes::actors(structure);
         for route in &structure.routes {
             let Some(forward) = route.forward() else {
                 continue;
@@ -297,20 +282,17 @@ impl Metrics {
 
     /// A change took `time` until no request was decided by the state before it.
     pub fn in_force(&self, time: Duration) {
-        self.changes.in_force.observe(time.as_secs_f64());
+        self.changes.in_force(time);
     }
 
     /// The file was loaded anew, or was not: `applied`, `held` or `refused`.
     pub fn reloaded(&self, result: &'static str) {
-        self.changes.reloads.with_label_values(&[result]).inc();
+        self.changes.reloaded(result);
     }
 
     /// `actor` returned `route` to its stable pool.
     pub fn rolled_back(&self, route: &str, actor: &str) {
-        self.changes
-            .rollbacks
-            .with_label_values(&[route, actor])
-            .inc();
+        self.changes.rolled_back(route, actor);
     }
 
     /// The gauge of a listener's open connections: resolve it once, then `inc` and `dec`.
@@ -418,60 +400,6 @@ impl Metrics {
             self.desync[desync as usize - 1].inc();
         }
     }
-}
-
-impl Changes {
-    fn new(own: &Own<'_>) -> Self {
-        Self {
-            in_force: own.histogram(
-                "kanaria_change_in_force_seconds",
-                "From a change being asked for to the last request decided without it being on its way.",
-                &[0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1],
-            ),
-            revision: own.gauge("kanaria_revision", "Number of the live state in force."),
-            config_info: own.gauges(
-                "kanaria_config_info",
-                "The configuration in force.",
-                &["digest"],
-            ),
-            reloads: reloads(own),
-            rollbacks: own.counters(
-                "kanaria_rollbacks_total",
-                "Returns of a route to its stable pool.",
-                &["route", "actor"],
-            ),
-        }
-    }
-}
-
-impl Changes {
-    fn show(&self, route: &Route, actors: &[String]) {
-        let guard = route.settings.guard.is_some().then_some("guard");
-        for actor in actors.iter().map(String::as_str).chain(guard) {
-            self.rollbacks.with_label_values(&[&*route.name, actor]);
-        }
-    }
-}
-
-/// A counter for every result, at 0 from the start.
-fn reloads(own: &Own<'_>) -> IntCounterVec {
-    let reloads = own.counters(
-        "kanaria_reloads_total",
-        "Attempts to load the file anew.",
-        &["result"],
-    );
-    for result in RELOADS {
-        reloads.with_label_values(&[result]);
-    }
-    reloads
-}
-
-/// Who may roll a route back, but for its guard: whoever needs no token, and tokens that may.
-fn actors(structure: &Structure) -> Vec<String> {
-    let tokens = structure.admin.tokens.iter();
-    let tokens = tokens.filter(|token| token.role >= Role::Operator);
-    let tokens = tokens.map(|token| format!("token:{}", token.name));
-    std::iter::once("local".to_owned()).chain(tokens).collect()
 }
 
 /// A counter for every reason, at 0 from the start.
