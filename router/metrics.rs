@@ -19,6 +19,7 @@ mod tls;
 mod webhooks;
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -90,6 +91,8 @@ pub struct Metrics {
     clients: OnceLock<Arc<Clients>>,
     uncounted: IntCounter,
     gathering: Mutex<()>,
+    /// Bytes of the last text.
+    length: AtomicUsize,
 }
 
 impl Default for Metrics {
@@ -163,6 +166,7 @@ impl Metrics {
                 "Connections and requests let in uncounted, because more clients were busy than are counted.",
             ),
             gathering: Mutex::new(()),
+            length: AtomicUsize::new(0),
             registry,
         }
     }
@@ -175,9 +179,14 @@ impl Metrics {
 
     /// The text that `/metrics` answers.
     pub fn gather(&self) -> String {
+        let families = self.families();
+        // As long as the last one, and some more: to make it longer again and again would copy it as often.
+        let mut text = String::with_capacity(self.length.load(Ordering::Relaxed) * 9 / 8);
         TextEncoder::new()
-            .encode_to_string(&self.families())
-            .expect("every series has a name and a value")
+            .encode_utf8(&families, &mut text)
+            .expect("every series has a name and a value");
+        self.length.store(text.len(), Ordering::Relaxed);
+        text
     }
 
     fn families(&self) -> Vec<MetricFamily> {
@@ -229,9 +238,12 @@ impl Metrics {
     /// `snapshot` is in force. Shares of a route whose weights it changes are counted anew.
     pub fn published(&self, snapshot: &Snapshot) {
         self.changes.published(snapshot);
-        if !self.requests.is_of(snapshot) {
-            self.show(&snapshot.structure);
+        if self.requests.is_of(snapshot) {
+            return self.requests.publish(snapshot);
         }
+        self.show(&snapshot.structure);
+        let _one_at_a_time = self.alone();
+        self.weight_ratio.reset();
         self.requests.publish(snapshot);
     }
 

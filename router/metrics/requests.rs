@@ -131,20 +131,21 @@ impl Requests {
         }
     }
 
+    /// Sets what is known in `ratio`, which shows nothing of another structure.
     pub(super) fn report_shares(&self, ratio: &GaugeVec) {
-        ratio.reset();
         let board = self.board.load();
         let Some(structure) = &board.structure else {
             return;
         };
         for (route, counted) in structure.routes.iter().zip(&board.routes) {
             for share in counted.shares.report() {
-                let set = |kind, value: Option<f64>| {
-                    value.inspect(|value| {
-                        ratio
-                            .with_label_values(&[&*route.name, &*share.pool, kind])
-                            .set(*value);
-                    })
+                let set = |kind, value| {
+                    let labels = [&*route.name, &*share.pool, kind];
+                    match value {
+                        Some(value) => ratio.with_label_values(&labels).set(value),
+                        // Where there was none before, either, that is no error.
+                        None => drop(ratio.remove_label_values(&labels)),
+                    }
                 };
                 set("asked", Some(share.asked));
                 set("users", share.users);
