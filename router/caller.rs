@@ -131,8 +131,10 @@ impl Caller {
     }
 
     fn peer(&self, call: &Call, callee: Callee<'_>) -> Result<Box<HttpPeer>, CallError> {
-        let host = call.headers.get(header::HOST);
-        let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let host = || {
+            let host = call.headers.get(header::HOST);
+            host.and_then(|host| host.to_str().ok()).unwrap_or_default()
+        };
         let mut peer = peer(callee.pool, callee.address, host);
         let tls = callee.pool.settings.tls.as_ref();
         if let Some(path) = tls.and_then(|tls| tls.ca.as_deref()) {

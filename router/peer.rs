@@ -34,12 +34,13 @@ pub fn unshared_key() -> u64 {
     NEXT.fetch_add(2, Relaxed) | 1
 }
 
-/// How the target of `pool` at `address` is spoken to, for a request that names `host`; without the certificates of `tls.ca`.
-pub fn peer(pool: &Pool, address: SocketAddr, host: &str) -> Box<HttpPeer> {
+/// How the target of `pool` at `address` is spoken to, for a request that names `host`, which is asked for only where TLS needs
+/// it; without the certificates of `tls.ca`.
+pub fn peer<'a>(pool: &Pool, address: SocketAddr, host: impl FnOnce() -> &'a str) -> Box<HttpPeer> {
     let settings = &pool.settings;
     let sni = settings.tls.as_ref().map(|tls| {
         let named = tls.sni.as_deref();
-        named.unwrap_or_else(|| without_port(host)).to_owned()
+        named.unwrap_or_else(|| without_port(host())).to_owned()
     });
     let (tls, sni) = (sni.is_some(), sni.unwrap_or_default());
     let mut peer = Box::new(HttpPeer::new(address, tls, sni));

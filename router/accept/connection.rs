@@ -5,6 +5,7 @@
 //! pipelined request waits its turn instead of spoiling the one before, an idle connection holds no buffer,
 //! and a head that is refused has never been seen by anyone else.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::mem::MaybeUninit;
@@ -84,12 +85,12 @@ impl Connection {
         &self.inbound
     }
 
-    /// Waits for bytes and reads them, about `room`; 0 when the client closed. Holds no buffer while it waits for a first byte.
+    /// Waits for bytes and reads them, at most `room`; 0 when the client closed. Holds no buffer while it waits for a first byte.
     ///
     /// Giving up the wait loses nothing.
     pub(super) async fn fill(&mut self, room: usize) -> io::Result<usize> {
         if self.inbound.is_empty() {
-            self.outbound = BytesMut::new();
+            give_room(std::mem::take(&mut self.outbound));
         }
         let socket = self.socket.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         socket.fill(&mut self.inbound, room).await
@@ -353,7 +354,7 @@ impl AsyncWrite for Connection {
                 self.stalled = None;
             }
             if self.outbound.capacity() == 0 {
-                self.outbound = BytesMut::with_capacity(GATHER);
+                self.outbound = take_room();
             }
             self.outbound.extend_from_slice(bytes);
             bytes.len()
@@ -376,6 +377,26 @@ impl AsyncWrite for Connection {
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_send(context, &[]))?;
         Pin::new(self.socket_mut()?).poll_shutdown(context)
+    }
+}
+
+thread_local! {
+    /// Room for an answer that the thread's last connection to need it has done with: a client that takes its answer at
+    /// once, as nearly all do, leaves it for the next one, and idle connections hold none.
+    static ROOM: Cell<Option<BytesMut>> = const { Cell::new(None) };
+}
+
+/// Empty, with room for what is gathered.
+fn take_room() -> BytesMut {
+    let mut room = ROOM.take().unwrap_or_default();
+    room.reserve(GATHER);
+    room
+}
+
+fn give_room(mut room: BytesMut) {
+    if room.capacity() > 0 {
+        room.clear();
+        ROOM.set(Some(room));
     }
 }
 

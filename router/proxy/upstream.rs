@@ -186,7 +186,7 @@ impl Exchange {
             return Error::e_explain(ErrorType::InternalError, "no pool was chosen");
         };
         let pool = snapshot.pool(journey.serving());
-        let mut peer = peer(pool, address, self.host_for_target());
+        let mut peer = peer(pool, address, || self.host_for_target());
         if let Some(path) = pool.settings.tls.as_ref().and_then(|tls| tls.ca.as_deref()) {
             let certificates = authorities.of(path, &snapshot.structure);
             peer.options.ca = Some(certificates.or_err(ErrorType::InvalidCert, "pools.*.tls.ca")?);
