@@ -99,8 +99,16 @@ pub fn upgrade(path: &Path) -> Result<(), StartError> {
     })
 }
 
+/// The allocator asks for pages of 2 MiB, and the kernel moves others out of the way to make one, for milliseconds each, when a
+/// change of the file is what needs the memory (decision 26). A kernel that has no such pages needs no telling.
+fn use_small_pages() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
+}
+
 fn live(start: impl AsyncFnOnce() -> Result<Router, StartError>) -> Result<(), StartError> {
     tls::install();
+    use_small_pages();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
