@@ -1,9 +1,11 @@
 //! User instructions per request, which do not move with the noise of a machine.
 //!
-//! Callgrind counts a run of N and a run of 2 N requests; their difference leaves out start and end.
+//! Callgrind counts a run of 2 N requests, and one of N that is idle until as much time has passed; their difference leaves
+//! out start, end, and what a clock drives whether requests come or not.
 
 use std::fs;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
@@ -26,8 +28,8 @@ pub(crate) fn run() -> Result<()> {
     for client in ["known", "new"] {
         let mut bare = None;
         for peer in [Peer::Bare, Peer::Kanaria, Peer::KanariaLogging] {
-            let once = total(peer, &backends, REQUESTS, client)?;
-            let twice = total(peer, &backends, 2 * REQUESTS, client)?;
+            let (twice, took) = total(peer, &backends, (2 * REQUESTS, client), Duration::ZERO)?;
+            let (once, _) = total(peer, &backends, (REQUESTS, client), took)?;
             let each = (twice.saturating_sub(once)) as f64 / REQUESTS as f64;
             let floor = *bare.get_or_insert(each);
             say(format!(
@@ -40,15 +42,23 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-/// Instructions of a whole run.
-fn total(peer: Peer, backends: &Backends, requests: usize, client: &str) -> Result<u64> {
+/// Instructions of a whole run, and the time that it took, which is `least` or more.
+fn total(
+    peer: Peer,
+    backends: &Backends,
+    (requests, client): (usize, &str),
+    least: Duration,
+) -> Result<(u64, Duration)> {
     let wrapper = [
         "valgrind",
         "--tool=callgrind",
         "--callgrind-out-file=/dev/null",
     ];
+    let start = Instant::now();
     let mut running = peer.start(backends, &wrapper.map(str::to_owned))?;
     send(&running, requests, client)?;
+    thread::sleep(least.saturating_sub(start.elapsed()));
+    let took = start.elapsed();
     // pingora ends at once on SIGINT; so does kanaria.
     running.process.signal(Signal::INT)?;
     if !running.process.ended_within(Duration::from_secs(60))? {
@@ -59,5 +69,5 @@ fn total(peer: Peer, backends: &Backends, requests: usize, client: &str) -> Resu
         .lines()
         .find_map(|line| line.split_once("Collected :"))
         .context("callgrind said nothing")?;
-    Ok(line.1.trim().parse()?)
+    Ok((line.1.trim().parse()?, took))
 }
