@@ -290,6 +290,7 @@ fn what_decides_depends_on_little() {
         "http",
         "ipnet",
         "jiff",
+        "memchr",
         "regex",
         "schemars",
         "serde",

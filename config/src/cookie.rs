@@ -4,22 +4,24 @@
 
 pub mod rules;
 
+use std::iter;
+
 use http::header::COOKIE;
+use memchr::memchr;
 
 use crate::facts::Fields;
 
 /// Name and value of each cookie of one header line, in order, without the spaces around them. What has no `=` has no name and is left out.
 pub fn pairs(line: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    line.split(|byte| *byte == b';').filter_map(pair)
+    parts(line).filter_map(pair)
 }
 
 /// Shows `visit` the value of each cookie called `name`, in order over all lines, until it answers true; says whether it did.
 pub fn any(fields: &dyn Fields, name: &str, mut visit: impl FnMut(&[u8]) -> bool) -> bool {
     fields.any(&COOKIE, &mut |line| {
-        let mut values = line
-            .split(|byte| *byte == b';')
-            .filter_map(|part| value(part, name));
-        values.any(&mut visit)
+        parts(line)
+            .filter_map(|part| value(part, name))
+            .any(&mut visit)
     })
 }
 
@@ -29,7 +31,7 @@ where
     I: Iterator<Item = &'a [u8]>,
 {
     const MOST: usize = 64;
-    let is_alone = |line: &[u8]| !line.contains(&b';');
+    let is_alone = |line: &[u8]| memchr(b';', line).is_none();
     let mut all = lines();
     if all.next().is_none_or(is_alone) && all.next().is_none() {
         return None;
@@ -53,7 +55,7 @@ where
 /// The line without the cookies called `name`, all others byte for byte; empty when nothing is left of it.
 /// `None` when there is none to take out.
 pub fn without(line: &[u8], name: &str) -> Option<Vec<u8>> {
-    let mut parts = line.split(|byte| *byte == b';');
+    let mut parts = parts(line);
     let mut start = 0;
     loop {
         let part = parts.next()?;
@@ -82,6 +84,17 @@ pub fn without(line: &[u8], name: &str) -> Option<Vec<u8>> {
     Some(kept)
 }
 
+/// What stands between the `;` of `line`.
+fn parts(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(line);
+    iter::from_fn(move || {
+        let line = rest?;
+        let end = memchr(b';', line);
+        rest = end.map(|end| &line[end + 1..]);
+        Some(&line[..end.unwrap_or(line.len())])
+    })
+}
+
 /// The value of `part` when it is the cookie called `name`, without going through the others' names.
 fn value<'a>(part: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let rest = part.trim_ascii_start().strip_prefix(name.as_bytes())?;
@@ -90,7 +103,7 @@ fn value<'a>(part: &'a [u8], name: &str) -> Option<&'a [u8]> {
 }
 
 fn pair(part: &[u8]) -> Option<(&[u8], &[u8])> {
-    let equals = part.iter().position(|byte| *byte == b'=')?;
+    let equals = memchr(b'=', part)?;
     Some((part[..equals].trim_ascii(), part[equals + 1..].trim_ascii()))
 }
 

@@ -1,5 +1,7 @@
 //! News for whoever listens: changes, refused files, states of targets, trips of guards, steps of ramps.
 
+use std::sync::Arc;
+
 use config::live::{LiveRamp, LiveRoute};
 use serde_json::{Value, json};
 
@@ -13,8 +15,8 @@ pub struct Notice {
     pub event: &'static str,
     /// The revision, of a change.
     pub revision: Option<u64>,
-    /// What happened.
-    pub data: Value,
+    /// What happened. Everybody who listens has the same one: of a file with many routes it is large.
+    pub data: Arc<Value>,
 }
 
 impl Notice {
@@ -23,7 +25,7 @@ impl Notice {
         Self {
             event: "change",
             revision: Some(entry.revision),
-            data: json!({
+            data: Arc::new(json!({
                 "revision": entry.revision,
                 "time": entry.time,
                 "kind": entry.kind,
@@ -34,7 +36,7 @@ impl Notice {
                 "annotation": entry.annotation,
                 "routes": entry.delta.routes,
                 "targets": entry.delta.targets,
-            }),
+            })),
         }
     }
 
@@ -43,7 +45,7 @@ impl Notice {
         Self {
             event: "config_refused",
             revision: None,
-            data: json!({ "actor": actor, "problems": problems }),
+            data: Arc::new(json!({ "actor": actor, "problems": problems })),
         }
     }
 
@@ -52,7 +54,7 @@ impl Notice {
         Self {
             event: "guard_trip",
             revision: None,
-            data: json!({ "route": route, "why": why, "done": done }),
+            data: Arc::new(json!({ "route": route, "why": why, "done": done })),
         }
     }
 
@@ -61,7 +63,7 @@ impl Notice {
         Self {
             event: "cookie_conflict",
             revision: None,
-            data: json!({ "route": route, "finding": finding }),
+            data: Arc::new(json!({ "route": route, "finding": finding })),
         }
     }
 
@@ -73,7 +75,7 @@ impl Notice {
         Self {
             event: "ramp_step",
             revision: None,
-            data: json!({
+            data: Arc::new(json!({
                 "route": route,
                 "canary": ramp.canary,
                 "attempt": ramp.attempt,
@@ -85,7 +87,7 @@ impl Notice {
                 "revision": entry.revision,
                 "before": edit.and_then(|edit| weights(edit.before.as_deref())),
                 "after": edit.and_then(|edit| weights(edit.after.as_deref())),
-            }),
+            })),
         }
     }
 
@@ -94,7 +96,7 @@ impl Notice {
         Self {
             event: "ramp_held",
             revision: None,
-            data: json!({ "route": route, "missing": missing }),
+            data: Arc::new(json!({ "route": route, "missing": missing })),
         }
     }
 
@@ -103,13 +105,13 @@ impl Notice {
         Self {
             event: "target",
             revision: None,
-            data: json!({
+            data: Arc::new(json!({
                 "pool": pool,
                 "address": target.address,
                 "state": target.state,
                 "reason": target.reason,
                 "description": target.description.as_deref(),
-            }),
+            })),
         }
     }
 }

@@ -103,7 +103,7 @@ mod tests {
         Notice {
             event,
             revision: None,
-            data,
+            data: data.into(),
         }
     }
 
