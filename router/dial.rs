@@ -2,6 +2,8 @@
 //!
 //! It follows no redirect, asks nothing twice and knows no time: whoever asks says how long it waits.
 
+mod address;
+
 use std::error::Error;
 use std::io;
 
@@ -16,6 +18,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
+
+pub use address::Address;
 
 /// Why there is no answer.
 pub type Silence = Box<dyn Error + Send + Sync>;

@@ -3,7 +3,6 @@
 //! One task listens to control's notices, and each hook has a queue and a task of its own. Nobody waits for any of
 //! them: what does not fit into a queue is dropped and counted.
 
-mod address;
 mod body;
 mod queue;
 mod sign;

@@ -10,9 +10,10 @@ use http_body_util::Full;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 
-use super::address::Address;
 use super::body::Event;
 use super::sign::signature;
+use crate::client::Trust;
+use crate::dial::{self, Address, Silence};
 use crate::metrics::{HookSeries, Metrics};
 
 /// Events that wait for one hook; more are dropped.
@@ -145,13 +146,19 @@ impl Work {
             Err(error) => return Tried::Never(error.to_string()),
         };
         let patience = self.settings.timeout.0;
-        match timeout(patience, self.address.send(request)).await {
+        match timeout(patience, self.send(request)).await {
             Err(_) => Tried::Later(format!("no answer within {}", self.settings.timeout)),
             Ok(Err(error)) => Tried::Later(error.to_string()),
             Ok(Ok(200..=299)) => Tried::Taken,
             Ok(Ok(status @ (408 | 429 | 500..))) => Tried::Later(format!("it answers {status}")),
             Ok(Ok(status)) => Tried::Never(format!("it answers {status}")),
         }
+    }
+
+    async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<u16, Silence> {
+        let trust = || Trust::default().connector();
+        let stream = self.address.connect(trust).await?;
+        dial::ask_status(stream, request).await
     }
 
     fn request(&self, event: &Event) -> Result<Request<Full<Bytes>>, http::Error> {

@@ -1,29 +1,26 @@
-//! Where a hook is, and one try to tell it something, on a connection of its own.
+//! Where a url leads, and connections to there.
 
-use bytes::Bytes;
-use http::{Request, Uri};
-use http_body_util::Full;
+use http::Uri;
 use tokio_rustls::TlsConnector;
 
-use crate::client::Trust;
-use crate::dial::{self, Silence};
+use super::{Silence, Stream};
 
-/// Where a hook is.
+/// Where a url leads.
 #[derive(Clone)]
-pub(super) struct Address {
+pub struct Address {
     host: String,
     port: u16,
     /// Host and port as in the url.
-    pub(super) authority: String,
+    pub authority: String,
     /// Path and query.
-    pub(super) path: String,
+    pub path: String,
     is_secure: bool,
     tls: Option<TlsConnector>,
 }
 
 impl Address {
     /// Where `url`, which the file was checked for, leads.
-    pub(super) fn of(url: &str) -> Self {
+    pub fn of(url: &str) -> Self {
         let url: Uri = url.parse().unwrap_or_default();
         let is_secure = url.scheme_str() == Some("https");
         let path = url.path_and_query().map_or("/", |path| path.as_str());
@@ -41,14 +38,19 @@ impl Address {
         }
     }
 
-    /// Sends `request`; the status of the answer, whose body is not read.
-    pub(super) async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<u16, Silence> {
+    /// A connection of its own to there; `trust` makes what shakes hands, once.
+    ///
+    /// # Errors
+    /// When there is no connection, or the other side is not believed.
+    pub async fn connect(
+        &mut self,
+        trust: impl FnOnce() -> Result<TlsConnector, String>,
+    ) -> Result<Box<dyn Stream>, Silence> {
         // The authorities of the system are read at the first use.
         if self.is_secure && self.tls.is_none() {
-            self.tls = Some(Trust::default().connector()?);
+            self.tls = Some(trust()?);
         }
         let tls = self.tls.as_ref().map(|tls| (tls, self.host.as_str()));
-        let stream = dial::connect(&self.host, self.port, tls).await?;
-        dial::ask_status(stream, request).await
+        Ok(super::connect(&self.host, self.port, tls).await?)
     }
 }
