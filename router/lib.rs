@@ -34,6 +34,7 @@ pub mod access_log;
 pub mod metrics;
 pub mod record;
 pub mod tally;
+pub mod trace;
 
 pub mod evict;
 pub mod publish;

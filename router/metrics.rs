@@ -14,6 +14,7 @@ mod own;
 mod requests;
 mod shadow;
 mod shares;
+mod spans;
 mod targets;
 mod tls;
 mod webhooks;
@@ -46,6 +47,8 @@ use own::Own;
 use requests::Requests;
 use shadow::Shadow;
 pub use shares::Share;
+pub use spans::SpanSeries;
+use spans::Spans;
 use targets::Targets;
 use tls::Tls;
 pub use webhooks::HookSeries;
@@ -86,6 +89,7 @@ pub struct Metrics {
     tls: Tls,
     logs: Logs,
     shadow: Shadow,
+    spans: Spans,
     webhooks: Webhooks,
     pools: OnceLock<Arc<Pools>>,
     clients: OnceLock<Arc<Clients>>,
@@ -122,6 +126,7 @@ impl Metrics {
             tls: Tls::new(&own),
             logs: Logs::new(&own),
             shadow: Shadow::new(&own),
+            spans: Spans::new(&own),
             webhooks: Webhooks::new(&own),
             weight_ratio: own.ratios(
                 "kanaria_weight_ratio",
@@ -369,6 +374,11 @@ impl Metrics {
     /// What an access log counts.
     pub(crate) fn access_log(&self, log: &str, is_stdout: bool) -> LogSeries {
         self.logs.of(log, is_stdout)
+    }
+
+    /// What counts spans.
+    pub fn spans(&self) -> SpanSeries {
+        self.spans.series()
     }
 
     /// What the webhook called `hook` counts.

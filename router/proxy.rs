@@ -9,6 +9,7 @@ mod fallback;
 mod head;
 mod mirror;
 mod rules;
+mod trace;
 mod tunnel;
 mod upstream;
 

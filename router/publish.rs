@@ -15,6 +15,7 @@ use crate::cap::{Board, Cap, Caps};
 use crate::crumbs::{self, Crumbs, Registry};
 use crate::pool::{Pool, Pools};
 use crate::shadow::{self, Mirror, Shadows};
+use crate::trace::{Tracer, Traces};
 use crate::witness::{self, Witness, Witnesses};
 
 /// The snapshot in force.
@@ -25,6 +26,7 @@ pub struct Publisher {
     witnesses: Arc<Witnesses>,
     shadows: Arc<Shadows>,
     crumbs: Arc<Registry>,
+    traces: Arc<Traces>,
 }
 
 /// One snapshot in force, and how many requests still have to be sent by it.
@@ -41,6 +43,8 @@ pub struct Published {
     pub shadows: Arc<shadow::Board>,
     /// What is seen of cookies.
     pub crumbs: Arc<crumbs::Board>,
+    /// What its requests are traced by.
+    pub tracer: Option<Arc<Tracer>>,
     undecided: AtomicUsize,
 }
 
@@ -50,6 +54,7 @@ struct Boards {
     witnesses: Arc<witness::Board>,
     crumbs: Arc<crumbs::Board>,
     shadows: Arc<shadow::Board>,
+    tracer: Option<Arc<Tracer>>,
 }
 
 /// A request's hold on its snapshot. `sent` (or dropping it) says that the decision has been carried out.
@@ -63,7 +68,7 @@ pub struct Hold {
 pub struct Older(Vec<Arc<Published>>);
 
 impl Publisher {
-    /// Puts the first snapshot in force, with the pools, caps, witnesses, crumbs and shadows that were last aligned with a structure.
+    /// Puts the first snapshot in force, with what was last aligned with its structure.
     pub fn new(
         snapshot: Snapshot,
         pools: Arc<Pools>,
@@ -71,12 +76,14 @@ impl Publisher {
         witnesses: Arc<Witnesses>,
         crumbs: Arc<Registry>,
         shadows: Arc<Shadows>,
+        traces: Arc<Traces>,
     ) -> Self {
         let boards = Boards {
             caps: caps.current(),
             witnesses: witnesses.current(),
             crumbs: crumbs.current(),
             shadows: shadows.current(),
+            tracer: traces.current(),
         };
         let published = Published::new(snapshot, pools.current(), boards);
         Self {
@@ -86,6 +93,7 @@ impl Publisher {
             witnesses,
             shadows,
             crumbs,
+            traces,
         }
     }
 
@@ -110,13 +118,14 @@ impl Publisher {
 
     /// Puts `snapshot` in force for every request whose header is read from now on; returns the one before.
     ///
-    /// Its structure is the one that pools, caps, witnesses, crumbs and shadows were last aligned with.
+    /// Its structure is the one that everything else was last aligned with.
     pub fn publish(&self, snapshot: Snapshot) -> Arc<Published> {
         let boards = Boards {
             caps: self.caps.current(),
             witnesses: self.witnesses.current(),
             crumbs: self.crumbs.current(),
             shadows: self.shadows.current(),
+            tracer: self.traces.current(),
         };
         let published = Published::new(snapshot, self.pools.current(), boards);
         let before = self.current.swap(Arc::new(published));
@@ -132,6 +141,7 @@ impl Published {
             witnesses,
             crumbs,
             shadows,
+            tracer,
         } = boards;
         Self {
             snapshot,
@@ -140,6 +150,7 @@ impl Published {
             witnesses,
             crumbs,
             shadows,
+            tracer,
             undecided: AtomicUsize::new(0),
         }
     }
@@ -194,6 +205,11 @@ impl Hold {
         self.published.crumbs.of(route)
     }
 
+    /// What its requests are traced by; `None` when nothing is.
+    pub fn tracer(&self) -> Option<&Tracer> {
+        self.published.tracer.as_deref()
+    }
+
     /// The decision has been carried out: the head is on its way, or an answer of ours is.
     pub fn sent(&mut self) {
         if std::mem::take(&mut self.counted) {
@@ -240,6 +256,7 @@ mod tests {
     fn publisher() -> Publisher {
         Publisher::new(
             fixture::snapshot(&Live::default()),
+            Arc::default(),
             Arc::default(),
             Arc::default(),
             Arc::default(),

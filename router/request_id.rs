@@ -37,6 +37,11 @@ impl Names {
             trace: extended.unwrap_or_else(|| value(fresh.slice(TRACE..))),
         }
     }
+
+    /// Whether the trace begins here: a client's has our `Self` in front.
+    pub fn is_root_ours(&self) -> bool {
+        self.trace.as_bytes().starts_with(ROOT.as_bytes())
+    }
 }
 
 /// A new request id: 128 random bits as 32 hex digits.

@@ -31,6 +31,7 @@ use crate::record::Recorder;
 use crate::source::Watched;
 use crate::tally;
 use crate::tls::{self, Terminators};
+use crate::trace::Traces;
 use crate::webhooks;
 use house::Home;
 pub use house::{Loaded, load, load_with};
@@ -45,6 +46,8 @@ const LOG_PATIENCE: Duration = Duration::from_secs(5);
 const CONTROL_PATIENCE: Duration = Duration::from_secs(5);
 /// Webhooks have this long for what waits for them.
 const HOOKS_PATIENCE: Duration = Duration::from_secs(3);
+/// Spans have as long, at the same time.
+const SPANS_PATIENCE: Duration = HOOKS_PATIENCE;
 
 /// Why the router did not start.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +71,7 @@ struct Router {
     stop_guard: watch::Sender<bool>,
     stop_hooks: watch::Sender<bool>,
     hooks: JoinHandle<()>,
+    traces: Arc<Traces>,
     recorder: Arc<Recorder>,
     state_dir: PathBuf,
     will: Option<Will>,
@@ -210,6 +214,7 @@ impl Router {
             stop_guard,
             stop_hooks,
             hooks,
+            traces: Arc::clone(&house.traces),
             recorder: Arc::clone(&shared.recorder),
             state_dir,
         })
@@ -297,10 +302,9 @@ impl Router {
         self.plane.drain(Duration::ZERO).await;
         self.control.shutdown(CONTROL_PATIENCE).await;
         self.stop_hooks.send_replace(true);
-        if tokio::time::timeout(HOOKS_PATIENCE, self.hooks)
-            .await
-            .is_err()
-        {
+        let told = tokio::time::timeout(HOOKS_PATIENCE, self.hooks);
+        let (told, ()) = tokio::join!(told, self.traces.close(SPANS_PATIENCE));
+        if told.is_err() {
             tracing::warn!("some webhooks were not told everything before the end");
         }
         let recorder = Arc::clone(&self.recorder);

@@ -96,6 +96,8 @@ mod record;
 mod log;
 // What watches it from outside: Prometheus, alerts, a dashboard.
 mod observe;
+// Traces: what targets are told of them, and what a collector gets.
+mod trace;
 // The admin API from outside: who may, what is refused, what is told.
 mod admin;
 // The command line from outside: verbs, exit codes, what they print.

@@ -393,8 +393,9 @@ fn every_metric_is_documented_and_every_documented_one_exists() {
         "[[listeners]]\nname = \"balanced\"\nbind = \"127.0.0.1:0\"\nproxy_protocol = \"required\"";
     let stdout = "[[access_log]]\npath = \"stdout\"";
     let hook = format!("[[webhooks]]\nurl = \"http://{}/hook\"", ec2.address);
+    let traces = format!("[telemetry]\notlp = \"http://{}\"", ec2.address);
     let file = file.after(&format!(
-        "{found}\n{secure}\n{balanced}\n{stdout}\n{hook}\n"
+        "{found}\n{secure}\n{balanced}\n{stdout}\n{hook}\n{traces}\n"
     ));
     let kanaria = Kanaria::start_in(folder, &file);
     volley(kanaria.public, 50, 2, |_| get("/", ""));

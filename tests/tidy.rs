@@ -56,10 +56,14 @@ const MAY: &[(&str, &[&str])] = &[
             "shadow",
             "stamp",
             "tls",
+            "trace",
             "witness",
         ],
     ),
-    ("publish", &["cap", "crumbs", "pool", "shadow", "witness"]),
+    (
+        "publish",
+        &["cap", "crumbs", "pool", "shadow", "trace", "witness"],
+    ),
     ("ramp", &["control", "metrics"]),
     ("record", &["access_log", "metrics"]),
     ("respond", &[]),
@@ -76,6 +80,10 @@ const MAY: &[(&str, &[&str])] = &[
     ("state", &["journal"]),
     ("tally", &["record", "witness"]),
     ("tls", &[]),
+    (
+        "trace",
+        &["client", "dial", "metrics", "record", "request_id"],
+    ),
     ("webhooks", &["client", "control", "dial", "metrics"]),
     ("witness", &["record"]),
 ];
@@ -101,6 +109,7 @@ const POLICIES: &[&str] = &[
     "access_log",
     "tally",
     "tls",
+    "trace",
     "witness",
 ];
 

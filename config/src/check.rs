@@ -2,11 +2,14 @@
 
 mod log;
 mod pool;
+mod telemetry;
 mod tls;
 mod webhook;
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
+
+use http::Uri;
 
 use crate::discovery;
 use crate::model::{Admin, Config, Limits, Listener, ProxyProtocol, Resolver, Server};
@@ -27,6 +30,9 @@ pub fn settings(config: &Config) -> Vec<Fault> {
     let path = top.key("access_log");
     log::check(&config.access_log, &config.partitions, &path, &mut faults);
     webhook::check(&config.webhooks, &top.key("webhooks"), &mut faults);
+    if let Some(settings) = &config.telemetry {
+        telemetry::check(settings, &top.key("telemetry"), &mut faults);
+    }
     faults
 }
 
@@ -226,6 +232,24 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
         format!("{text:?} is not an IP address and port, as 127.0.0.1:8080 or [::1]:8080")
     })
+}
+
+/// Why a text is no address to send to, as `example` is one; `instead` says what to do without a password in it.
+fn destination(url: &str, example: &str, instead: &str) -> Option<String> {
+    let parsed: Option<Uri> = url.parse().ok();
+    let authority = parsed.as_ref().and_then(|url| {
+        let scheme = url
+            .scheme_str()
+            .is_some_and(|it| matches!(it, "http" | "https"));
+        url.authority().filter(|_| scheme)
+    });
+    match authority {
+        None => Some(format!("{url:?} is not an address as {example}")),
+        Some(authority) if authority.as_str().contains('@') => Some(format!(
+            "an address with a user or a password would be in logs; {instead}"
+        )),
+        Some(_) => None,
+    }
 }
 
 /// Names given so far, each of which must be one and the only one.

@@ -14,6 +14,7 @@ mod rules;
 mod server;
 mod shadow;
 mod shape;
+mod telemetry;
 mod tls;
 mod webhook;
 
@@ -39,6 +40,7 @@ pub use server::{
     Role, Server, Timeouts, Token,
 };
 pub use shadow::{Compare, Shadow};
+pub use telemetry::{Parent, Telemetry};
 pub use tls::{CertificateSource, ClientAuth, ListenerTls, TlsVersion};
 pub use webhook::{Webhook, WebhookEvent};
 
@@ -80,6 +82,9 @@ pub struct Config {
     /// Services that are told what happens, any number up to 16.
     #[serde(default)]
     pub webhooks: Vec<Webhook>,
+    /// Spans for a collector; absent: none.
+    #[serde(default)]
+    pub telemetry: Option<Telemetry>,
 }
 
 /// An address that accepts traffic.

@@ -330,6 +330,7 @@ mod tests {
                 "[[access_log]]",
                 "[access_log.rotate]",
                 "[[webhooks]]",
+                "[telemetry]",
             ]
         );
     }

@@ -74,6 +74,8 @@ pub struct Structure {
     pub access_logs: Vec<model::AccessLog>,
     /// Who is told what happens.
     pub webhooks: Vec<model::Webhook>,
+    /// Where spans go; `None` when there are none.
+    pub telemetry: Option<Arc<model::Telemetry>>,
     /// Names of cohorts, by `CohortId`.
     pub cohorts: Vec<Arc<str>>,
     pub(crate) partitions: Partitions,

@@ -123,6 +123,7 @@ pub(crate) fn rig_at_rest(folder: TempDir, written: Value) -> (Rig, Run) {
         Arc::default(),
         Arc::default(),
         Arc::default(),
+        Arc::default(),
     ));
     let file = Arc::new(Mutex::new(Ok(written)));
     let observed = Arc::<Mutex<Vec<String>>>::default();

@@ -52,6 +52,7 @@ impl Exchange {
         let trusted = identify::is_trusted(wire.peer.ip(), &server.trusted_proxies);
         let proxies = &server.trusted_proxies;
         self.arrival = Some(arrival(head, &told, wire, trusted, upgrade, proxies));
+        self.find_trace(&head.headers);
         if asks && !upgrade {
             // What we do not carry is not asked for; a server may always ignore it.
             head.remove_header(&header::UPGRADE);

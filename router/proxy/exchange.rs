@@ -17,6 +17,7 @@ use crate::publish::Hold;
 use crate::record::{Cause, Head, Record, Recorder, Text, Upstream};
 use crate::request_id::Names;
 use crate::shadow::Copy;
+use crate::trace::Context;
 use crate::witness::Observation;
 
 /// One request while it is served.
@@ -44,6 +45,8 @@ pub struct Exchange {
     pub(super) cause: Option<Cause>,
     /// A cookie that the client sends more than once.
     pub(super) cookie_dup: Option<Box<str>>,
+    /// Where it is in its trace; `None` when nothing is traced.
+    pub(super) context: Option<Context>,
     finished: bool,
 }
 
@@ -94,6 +97,7 @@ impl Exchange {
             begun: None,
             cause: None,
             cookie_dup: None,
+            context: None,
             finished: false,
         }
     }
@@ -167,6 +171,7 @@ impl Exchange {
         testify(&self.hold, &record);
         self.give_copy_away();
         self.note_skew(&record);
+        self.give_span_away(record);
     }
 
     /// Whether the target switched protocols, so that what passes is no answer any more.

@@ -42,7 +42,7 @@ static OURS: [HeaderName; 9] = [
 ];
 
 /// Fields that may come on top of the client's.
-const MARKS: usize = 9;
+const MARKS: usize = 10;
 
 impl Exchange {
     /// Makes the head for the target out of `request`, of which pingora has removed what belongs to the client's hop.
@@ -59,6 +59,7 @@ impl Exchange {
             self.set_forwarded(arrival, &mut parts.headers)?;
             self.edit_request_fields(&mut parts.headers);
             self.set_marks(arrival, &mut parts.headers);
+            self.tell_trace(&mut parts.headers);
             self.strip_cookie(&mut parts.headers)?;
             self.edit_request(&mut parts)?;
             if let Some(gate) = &self.gate {

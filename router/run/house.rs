@@ -39,6 +39,7 @@ use crate::ramp::Ramps;
 use crate::shadow::Shadows;
 use crate::source::{self, Watched};
 use crate::tls::Terminators;
+use crate::trace::Traces;
 
 /// A file that is taken.
 pub struct Loaded {
@@ -143,6 +144,7 @@ pub(super) struct Home {
     pub(super) pools: Arc<Pools>,
     pub(super) caps: Arc<Caps>,
     pub(super) shadows: Arc<Shadows>,
+    pub(super) traces: Arc<Traces>,
     pub(super) guards: Arc<Guards>,
     pub(super) crumbs: Arc<Registry>,
     pub(super) ramps: Arc<Ramps>,
@@ -188,6 +190,7 @@ impl House for Home {
         self.crumbs.align(structure);
         let mut notes = self.discovery.align(structure);
         notes.extend(shadows);
+        notes.extend(self.traces.align(structure));
         notes.extend(self.shared.tls.align(&structure.listeners));
         if let Err(error) = self.shared.recorder.reconfigure(structure) {
             notes.push(format!("access logs stay as they were: {error}"));

@@ -22,6 +22,7 @@ use crate::record::Recorder;
 use crate::secret;
 use crate::shadow::Shadows;
 use crate::state::{self, Beginning};
+use crate::trace::Traces;
 
 /// A process that takes over waits so long for the first checks of its targets: whoever serves meanwhile knows them.
 const FIRST_CHECKS: Duration = Duration::from_secs(5);
@@ -57,6 +58,7 @@ impl Parts {
         metrics.watch(Arc::clone(&pools));
         metrics.published(&snapshot);
         let shadows = shadows(structure, &metrics);
+        let traces = traces(structure, &metrics);
         let evictions = Arc::new(Evictions::new(Arc::clone(&pools)));
         evictions.published(&snapshot);
         let recorder = recorder(structure, &metrics)?;
@@ -67,6 +69,7 @@ impl Parts {
             Arc::clone(&guards.witnesses),
             Arc::clone(&crumbs),
             Arc::clone(&shadows),
+            Arc::clone(&traces),
         ));
         let shared = Shared {
             publisher: Arc::clone(&publisher),
@@ -80,6 +83,7 @@ impl Parts {
             pools,
             caps,
             shadows,
+            traces,
             guards,
             crumbs,
             ramps: Arc::default(),
@@ -150,6 +154,15 @@ fn shadows(structure: &Structure, metrics: &Arc<Metrics>) -> Arc<Shadows> {
         tracing::error!("{note}");
     }
     Arc::new(shadows)
+}
+
+/// What cannot be traced is served all the same.
+fn traces(structure: &Structure, metrics: &Arc<Metrics>) -> Arc<Traces> {
+    let traces = Traces::new(Arc::clone(metrics));
+    if let Some(note) = traces.align(structure) {
+        tracing::error!("{note}");
+    }
+    Arc::new(traces)
 }
 
 fn recorder(structure: &Structure, metrics: &Arc<Metrics>) -> Result<Arc<Recorder>, StartError> {

@@ -2,14 +2,14 @@
 
 use std::collections::HashSet;
 
-use http::Uri;
-
-use super::not_zero;
+use super::{destination, not_zero};
 use crate::model::Webhook;
 use crate::problem::{Fault, Path};
 
 /// Each has a task and a queue of its own.
 const MOST: usize = 16;
+
+const EXAMPLE: &str = "https://hooks.example.com/kanaria";
 
 /// Everything wrong with `webhooks`.
 pub(super) fn check(webhooks: &[Webhook], path: &Path, faults: &mut Vec<Fault>) {
@@ -19,7 +19,8 @@ pub(super) fn check(webhooks: &[Webhook], path: &Path, faults: &mut Vec<Fault>) 
     }
     for (position, webhook) in webhooks.iter().enumerate() {
         let path = path.index(position);
-        if let Some(message) = url(&webhook.url) {
+        let instead = "sign with `secret` instead";
+        if let Some(message) = destination(&webhook.url, EXAMPLE, instead) {
             faults.push(path.key("url").fault(message));
         }
         if webhook.events.is_empty() {
@@ -42,26 +43,5 @@ pub(super) fn check(webhooks: &[Webhook], path: &Path, faults: &mut Vec<Fault>) 
             faults.push(path.key("secret").fault(message));
         }
         not_zero(&path, &[("timeout", webhook.timeout)], faults);
-    }
-}
-
-/// Why a text is no address to send to.
-fn url(url: &str) -> Option<String> {
-    let parsed: Option<Uri> = url.parse().ok();
-    let authority = parsed.as_ref().and_then(|url| {
-        let scheme = url
-            .scheme_str()
-            .is_some_and(|it| matches!(it, "http" | "https"));
-        url.authority().filter(|_| scheme)
-    });
-    match authority {
-        None => Some(format!(
-            "{url:?} is not an address as https://hooks.example.com/kanaria"
-        )),
-        Some(authority) if authority.as_str().contains('@') => Some(
-            "an address with a user or a password would be in logs; sign with `secret` instead"
-                .into(),
-        ),
-        Some(_) => None,
     }
 }

@@ -15,7 +15,7 @@ use crate::digest::digest;
 use crate::health::Check;
 use crate::ids::{ListenerId, PartitionId, PoolId, RouteId};
 use crate::index::Index;
-use crate::model::{self, Config};
+use crate::model::{self, Config, Telemetry};
 use crate::partition::{Domains, Partitions, check_host};
 use crate::pin::Pinning;
 use crate::problem::{Fault, Path, Trail};
@@ -54,10 +54,18 @@ impl Structure {
             routes,
             access_logs: config.access_log.clone(),
             webhooks: config.webhooks.clone(),
+            telemetry: traced(config),
             cohorts,
             partitions,
         })
     }
+}
+
+/// An empty address is none, so that it can come from the environment.
+fn traced(config: &Config) -> Option<Arc<Telemetry>> {
+    let telemetry = config.telemetry.clone();
+    let traced = telemetry.filter(|it| !it.otlp.is_empty());
+    traced.map(Arc::new)
 }
 
 /// Positions must fit their ids.

@@ -107,3 +107,13 @@ fn the_digest_is_of_the_meaning() {
         digest(&ROUTES.replace("ecs = 5, ec2 = 95", "ec2 = 95, ecs = 5"))
     );
 }
+
+#[test]
+fn an_address_of_a_collector_that_is_empty_is_none() {
+    let telemetry = |otlp: &str| {
+        let text = format!("{ROUTES}\n[telemetry]\notlp = '{otlp}'");
+        structure(&text).unwrap().telemetry
+    };
+    assert!(telemetry("").is_none());
+    assert_eq!(telemetry("http://c.test").unwrap().sample, 0.01);
+}

@@ -266,6 +266,9 @@ fn the_digest_tells_meaning_not_writing() {
     check_digest(pools, swapped, true);
     check_digest("[server]\nsecret = 'a'\n", "[server]\nsecret = 'b'\n", true);
     check_digest("[server]\nthreads = 1\n", "[server]\nthreads = 2\n", false);
+    let traced = |keys: &str| format!("[telemetry]\notlp = 'http://c.test'\n{keys}\n");
+    check_digest(&traced("sample = 0.1"), &traced("sample = 0.2"), false);
+    check_digest(&traced(""), &traced("headers = { key = 'a' }"), true);
     let route =
         |weights: &str| format!("[[routes]]\nname = 'r'\nstable = 'a'\nweights = {weights}\n");
     check_digest(
