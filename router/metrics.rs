@@ -4,6 +4,7 @@
 //! A part of a label set that is not known (the route of a request that matched none) is the empty text, which
 //! Prometheus reads as "without this label".
 
+mod board;
 mod changes;
 mod cookies;
 mod discovery;
@@ -12,6 +13,7 @@ mod key;
 mod logs;
 mod own;
 mod requests;
+mod series;
 mod shadow;
 mod shares;
 mod spans;

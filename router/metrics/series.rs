@@ -1,0 +1,134 @@
+//! The series that finished requests move, and which of them one request does.
+
+use config::decision::Reason;
+use config::snapshot::Snapshot;
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
+
+use super::key::Key;
+use super::own::Own;
+use crate::record::Record;
+use crate::tally::Seat;
+
+const SECONDS: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+];
+
+/// Series of finished requests, by their labels.
+pub(super) struct Vectors {
+    requests: IntCounterVec,
+    duration: HistogramVec,
+    upstream: HistogramVec,
+    received: IntCounterVec,
+    sent: IntCounterVec,
+    pub(super) switches: IntCounterVec,
+    sticky: IntCounterVec,
+}
+
+/// The series that one request moves.
+pub(super) struct Series {
+    requests: IntCounter,
+    duration: Histogram,
+    upstream: Option<Histogram>,
+    received: IntCounter,
+    sent: IntCounter,
+    sticky: Option<IntCounter>,
+    switches: Option<IntCounter>,
+    /// Where pools are compared; none when it is charged to none.
+    pub(super) seat: Option<Seat>,
+}
+
+impl Vectors {
+    pub(super) fn new(own: &Own<'_>) -> Self {
+        Self {
+            requests: own.counters(
+                "kanaria_requests_total",
+                "Finished requests; code 000 means that nothing was sent, 460 that the client was gone.",
+                &["route", "partition", "pool", "reason", "code"],
+            ),
+            duration: own.histograms(
+                "kanaria_request_duration_seconds",
+                "From a request's first byte to its end; upgraded connections are left out.",
+                &["route", "partition", "pool"],
+                SECONDS,
+            ),
+            upstream: own.histograms(
+                "kanaria_upstream_duration_seconds",
+                "From the head sent to a target to the first byte of its answer.",
+                &["route", "pool"],
+                SECONDS,
+            ),
+            received: own.counters(
+                "kanaria_received_bytes_total",
+                "Bytes read from clients: heads and bodies of requests that finished.",
+                &["route", "partition", "pool"],
+            ),
+            sent: own.counters(
+                "kanaria_sent_bytes_total",
+                "Bytes sent to clients: heads and bodies of the answers to them.",
+                &["route", "partition", "pool"],
+            ),
+            switches: own.counters(
+                "kanaria_pool_switches_total",
+                "Requests that another pool served in place of the one chosen.",
+                &["route", "cause"],
+            ),
+            sticky: own.counters(
+                "kanaria_sticky_total",
+                "What requests said of their client's place.",
+                &["route", "result"],
+            ),
+        }
+    }
+
+    pub(super) fn series(&self, key: &Key, record: &Record, snapshot: &Snapshot) -> Series {
+        let structure = &*snapshot.structure;
+        let choice = record.decision.and_then(|decision| decision.choice);
+        let route = record.decision.and_then(|decision| decision.route);
+        let route = route.map_or("", |id| &structure.routes[id.0 as usize].name);
+        let pool = choice.map_or("", |choice| &structure.pools[choice.pool.0 as usize].name);
+        let partition = key.partition.map_or("", |id| snapshot.partition_name(id));
+        let reason = key.reason.map_or("", Reason::as_str);
+        Series {
+            requests: self.requests.with_label_values(&[
+                route,
+                partition,
+                pool,
+                reason,
+                &key.code(),
+            ]),
+            duration: self.duration.with_label_values(&[route, partition, pool]),
+            received: self.received.with_label_values(&[route, partition, pool]),
+            sent: self.sent.with_label_values(&[route, partition, pool]),
+            upstream: choice.map(|_| self.upstream.with_label_values(&[route, pool])),
+            sticky: key
+                .sticky
+                .map(|sticky| self.sticky.with_label_values(&[route, sticky.as_str()])),
+            switches: key
+                .from
+                .map(|_| self.switches.with_label_values(&[route, reason])),
+            seat: None,
+        }
+    }
+}
+
+impl Series {
+    pub(super) fn count(&self, record: &Record) {
+        self.requests.inc();
+        self.received.inc_by(record.bytes_in);
+        self.sent.inc_by(record.bytes_out);
+        if record.status != 101 {
+            self.duration.observe(record.duration.as_secs_f64());
+        }
+        let ttfb = record.upstream.and_then(|upstream| upstream.ttfb);
+        if let (Some(upstream), Some(ttfb)) = (&self.upstream, ttfb) {
+            upstream.observe(ttfb.as_secs_f64());
+        }
+        for counter in [&self.sticky, &self.switches].into_iter().flatten() {
+            counter.inc();
+        }
+        let choice = record.decision.as_ref().and_then(|it| it.choice.as_ref());
+        if let (Some(seat), Some(choice)) = (&self.seat, choice) {
+            seat.count(record, choice);
+        }
+    }
+}
