@@ -5,7 +5,7 @@
 //! the truth is somewhat wider; what is called harm is therefore judged by clients (`tail`).
 
 /// Of the normal distribution, for 95 %.
-const Z: f64 = 1.959_963_984_540_054;
+pub(crate) const Z: f64 = 1.959_963_984_540_054;
 
 /// From where to where.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,8 +25,12 @@ pub fn rate(k: u64, n: u64) -> Interval {
             high: 1.0,
         };
     }
-    let (k, n) = (k as f64, n as f64);
-    let (part, z2) = (k / n, Z * Z);
+    wilson(k as f64 / n as f64, n as f64)
+}
+
+/// The same of a part that `n` things say as much of, which need not be whole.
+pub(crate) fn wilson(part: f64, n: f64) -> Interval {
+    let z2 = Z * Z;
     let center = part + z2 / (2.0 * n);
     let half = Z * (part * (1.0 - part) / n + z2 / (4.0 * n * n)).sqrt();
     let scale = 1.0 + z2 / n;

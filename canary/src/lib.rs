@@ -5,6 +5,7 @@
 //! So whatever it said can be said again from what was written down.
 #![warn(missing_docs)]
 
+pub mod clustered;
 pub mod compare;
 pub mod guard;
 pub mod paired;
