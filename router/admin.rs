@@ -16,6 +16,7 @@ mod ramp;
 mod report;
 mod serve;
 mod shadow;
+mod shares;
 mod socket;
 mod targets;
 mod views;

@@ -8,6 +8,7 @@ mod board;
 mod changes;
 mod cookies;
 mod discovery;
+mod drift;
 mod guard;
 mod key;
 mod logs;
@@ -17,6 +18,7 @@ mod series;
 mod shadow;
 mod shares;
 mod spans;
+mod switches;
 mod targets;
 mod tls;
 mod webhooks;
@@ -41,6 +43,7 @@ use changes::Changes;
 use cookies::Cookies;
 pub use cookies::Sighted;
 use discovery::Discovery;
+pub use drift::{Drift, Part};
 pub use guard::Guarded;
 use guard::Guards;
 pub(crate) use logs::LogSeries;
@@ -51,6 +54,7 @@ use shadow::Shadow;
 pub use shares::Share;
 pub use spans::SpanSeries;
 use spans::Spans;
+pub use switches::Mover;
 use targets::Targets;
 use tls::Tls;
 pub use webhooks::HookSeries;
@@ -96,7 +100,8 @@ pub struct Metrics {
     pools: OnceLock<Arc<Pools>>,
     clients: OnceLock<Arc<Clients>>,
     uncounted: IntCounter,
-    gathering: Mutex<()>,
+    /// Held while series are set as a whole or looked at; in it the file whose series were never looked at.
+    unshown: Mutex<Option<Arc<Structure>>>,
     /// Bytes of the last text.
     length: AtomicUsize,
 }
@@ -172,16 +177,15 @@ impl Metrics {
                 "kanaria_clients_uncounted_total",
                 "Connections and requests let in uncounted, because more clients were busy than are counted.",
             ),
-            gathering: Mutex::new(()),
+            unshown: Mutex::default(),
             length: AtomicUsize::new(0),
             registry,
         }
     }
 
     /// Series that are set as a whole must not be shown while they are.
-    fn alone(&self) -> MutexGuard<'_, ()> {
-        let gathering = self.gathering.lock();
-        gathering.unwrap_or_else(PoisonError::into_inner)
+    fn alone(&self) -> MutexGuard<'_, Option<Arc<Structure>>> {
+        self.unshown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The text that `/metrics` answers.
@@ -197,7 +201,10 @@ impl Metrics {
     }
 
     fn families(&self) -> Vec<MetricFamily> {
-        let _one_at_a_time = self.alone();
+        let mut unshown = self.alone();
+        if let Some(structure) = unshown.take() {
+            self.show(&structure);
+        }
         self.requests.report_shares(&self.weight_ratio);
         let pools = self.pools.get().map(|pools| &**pools);
         self.targets.set(pools, Instant::now());
@@ -242,24 +249,30 @@ impl Metrics {
         self.guards.tripped(route, metric);
     }
 
-    /// `snapshot` is in force. Shares of a route whose weights it changes are counted anew.
-    pub fn published(&self, snapshot: &Snapshot) {
+    /// `snapshot` is in force from now on, and came about `by`. Shares of a route whose weights it changes are counted anew.
+    pub fn published(&self, snapshot: &Snapshot, by: Mover) {
         self.changes.published(snapshot);
         if self.requests.is_of(snapshot) {
-            return self.requests.publish(snapshot);
+            return self.requests.publish(snapshot, by);
         }
-        self.show(&snapshot.structure);
-        let _one_at_a_time = self.alone();
+        self.keep(&snapshot.structure);
+        // A thousand routes are shown when somebody looks: nobody should wait for that.
+        let mut unshown = self.alone();
+        *unshown = Some(Arc::clone(&snapshot.structure));
         self.weight_ratio.reset();
-        self.requests.publish(snapshot);
+        self.requests.publish(snapshot, by);
     }
 
-    /// Series of `structure` that an alert must see before they count their first event.
-    fn show(&self, structure: &Structure) {
+    /// Forgets what pools did that `structure` has not.
+    fn keep(&self, structure: &Structure) {
         let routes: HashSet<&str> = structure.routes.iter().map(|route| &*route.name).collect();
         let pools: HashSet<&str> = structure.pools.iter().map(|pool| &*pool.name).collect();
         let is_known = |route: &str, pool: &str| routes.contains(route) && pools.contains(pool);
         self.tallies().keep(&is_known);
+    }
+
+    /// Series of `structure` that an alert must see before they count their first event.
+    fn show(&self, structure: &Structure) {
         for listener in &structure.listeners {
             self.show_listener(listener);
         }

@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use config::live::{self, LiveRoute};
+use config::live;
 use config::model::{self, Failover, Role};
 use config::snapshot::Route;
 use serde::Serialize;
@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 
 use super::changes::Name;
 use super::guard::Caller;
+use super::shares::{self, Shares};
 use super::targets::{self, Target};
 use super::{Admin, Phase, Problem, Shared, tagged};
 use crate::control::{
@@ -90,17 +91,6 @@ pub(super) struct RouteView {
     pub(super) actor: Option<String>,
     /// Why.
     pub(super) reason: Option<String>,
-}
-
-/// Shares by pool, 0 to 1; `null` before anything was measured.
-#[derive(Default, Serialize, utoipa::ToSchema)]
-pub(super) struct Shares {
-    /// By the weights.
-    asked: BTreeMap<String, f64>,
-    /// Of users seen since the weights changed.
-    users: BTreeMap<String, Option<f64>>,
-    /// Of requests since then.
-    requests: BTreeMap<String, Option<f64>>,
 }
 
 /// What each canary of a route gets at most from this router, and has now.
@@ -385,7 +375,7 @@ fn forwarding(admin: &Admin, standing: &Standing, route: &model::Route) -> Optio
         draining: live.draining.iter().cloned().collect(),
         ramp: super::ramp::view(admin, standing, route),
         guard: admin.control.house().guard(&route.name),
-        share: shares(admin, route, live),
+        share: shares::of(admin, route, live),
         cohort: route.cohort.clone(),
         max_step: route.max_step,
         cap: cap(admin, &route.name),
@@ -393,23 +383,6 @@ fn forwarding(admin: &Admin, standing: &Standing, route: &model::Route) -> Optio
         actor: text(|touch| &touch.actor),
         reason: touch.and_then(|touch| touch.reason.clone()),
     })
-}
-
-fn shares(admin: &Admin, route: &model::Route, live: &LiveRoute) -> Shares {
-    let measured = admin.control.house().shares(&route.name);
-    let pools = || live.weights.keys();
-    let of = |pool: &String| measured.iter().find(|share| share.pool == *pool);
-    Shares {
-        asked: pools()
-            .map(|pool| (pool.clone(), live::Share::of(&live.weights, pool).ratio()))
-            .collect(),
-        users: pools()
-            .map(|pool| (pool.clone(), of(pool).and_then(|share| share.users)))
-            .collect(),
-        requests: pools()
-            .map(|pool| (pool.clone(), of(pool).and_then(|share| share.requests)))
-            .collect(),
-    }
 }
 
 fn cap(admin: &Admin, route: &str) -> Option<CapView> {

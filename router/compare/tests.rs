@@ -5,6 +5,7 @@ use std::time::Duration;
 use config::decision::Reason;
 
 use super::*;
+use crate::metrics::Mover;
 use crate::record::Record;
 use crate::testing::{served, snapshot, structure};
 use serde_json::json;
@@ -50,7 +51,7 @@ fn asked(on_canary: bool, unit: u16, path: &str, status: u16) -> Record {
 fn run(n: usize, seed: u64, status: impl Fn(&mut Lots, bool, usize) -> u16) -> Comparison {
     let metrics = crate::metrics::Metrics::new();
     let snapshot = snapshot(&structure(&json!({}), &json!([])), 1, 10);
-    metrics.published(&snapshot);
+    metrics.published(&snapshot, Mover::File);
     let mut lots = Lots(seed);
     for request in 0..n {
         let on_canary = lots.happens(0.1);
@@ -110,7 +111,7 @@ fn pools_that_do_not_differ_harm_nobody() {
 fn what_fails_once_on_a_small_canary_and_as_often_elsewhere_is_chance() {
     let metrics = crate::metrics::Metrics::new();
     let snapshot = snapshot(&structure(&json!({}), &json!([])), 1, 10);
-    metrics.published(&snapshot);
+    metrics.published(&snapshot, Mover::File);
     for request in 0..10_000_u16 {
         let status = if request < 12 { 500 } else { 200 };
         let path = format!("/page{}", request % 12);
@@ -134,7 +135,7 @@ fn one_client_that_tries_again_and_again_is_one() {
     assert!(comparison.paths[0].harmed, "many clients");
     let metrics = crate::metrics::Metrics::new();
     let snapshot = snapshot(&structure(&json!({}), &json!([])), 1, 10);
-    metrics.published(&snapshot);
+    metrics.published(&snapshot, Mover::File);
     let mut record = served(1, Reason::Weight, 1);
     record.upstream.as_mut().unwrap().status = Some(404);
     (0..500).for_each(|_| metrics.finished(&record, &snapshot));

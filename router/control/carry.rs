@@ -74,25 +74,20 @@ impl Task {
     /// Puts the snapshot in force and waits until nothing older is to be sent.
     async fn publish(&mut self, plan: &Plan<'_>, done: &mut Done, snapshot: Snapshot) {
         let house = &*self.wiring.house;
-        let is_reload = matches!(plan.order.action, Action::Reload);
-        if is_reload {
+        if matches!(plan.order.action, Action::Reload) {
             done.warnings.extend(house.applied(&plan.structure));
         }
         if !done.targets.is_empty() {
             // Before the snapshot: whoever holds the next one must not meet the pool as it was.
             house.edited(&plan.change.live.targets);
         }
-        // With another file everything is counted anew for each of its routes, and nobody should wait for that.
-        if !is_reload {
-            house.observe(Observation::Published(&snapshot));
-        }
+        house.observe(Observation::Published {
+            snapshot: &snapshot,
+            kind: plan.order.action.kind(),
+        });
         self.older.add(self.wiring.publisher.publish(snapshot));
         let n_left = self.older.settle(CONFIRM).await;
         let took = plan.asked_at.elapsed();
-        if is_reload {
-            let published = self.wiring.publisher.current();
-            house.observe(Observation::Published(&published.snapshot));
-        }
         house.observe(Observation::InForce(took));
         done.in_force = Some(took);
         if n_left > 0 {

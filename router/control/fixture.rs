@@ -288,6 +288,7 @@ impl House for Fake {
             pool: "ecs".into(),
             users: Some(0.05),
             requests: Some(0.04),
+            drift: None,
         }]
     }
 
@@ -325,7 +326,7 @@ impl House for Fake {
 
     fn observe(&self, observation: Observation<'_>) {
         let text = match observation {
-            Observation::Published(snapshot) => format!("published {}", snapshot.revision),
+            Observation::Published { snapshot, .. } => format!("published {}", snapshot.revision),
             Observation::InForce(_) => "in force".into(),
             Observation::Reloaded(result) => format!("reloaded {result}"),
             Observation::RolledBack { route, actor } => format!("rolled back {route} {actor}"),

@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use super::{Account, Comparison, CookiesView, GuardView, Pace, Question};
 use crate::diff::ShadowView;
+use crate::journal::Kind;
 
 /// The rest of the program. Its functions may block for as long as reading a file takes, and `load` for as long as the
 /// first answers about new pools may take.
@@ -150,14 +151,53 @@ pub struct Share {
     pub pool: String,
     /// Of users.
     pub users: Option<f64>,
-    /// Of requests.
+    /// Of requests, those that flags sent too.
     pub requests: Option<f64>,
+    /// How far chance can be the reason, and what else is.
+    pub drift: Option<DriftView>,
+}
+
+/// Why a pool's part of the requests is another one than was asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct DriftView {
+    /// Interval of its part of the users, with 95 %.
+    pub users: RangeView,
+    /// Interval of its part of the requests, with 95 %; when it holds the share asked for, chance is reason enough.
+    pub requests: RangeView,
+    /// What moves its part of the requests: `flags`, `pins`, `cookieless` (requests without an id), `users` (which clients
+    /// came), `heavy_users` (who sends more than others, or less), `cap`, `failover` and `fallback`.
+    pub causes: BTreeMap<&'static str, DriftCause>,
+}
+
+/// From where to where, 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct RangeView {
+    /// The lower end.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+}
+
+/// What one cause does.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct DriftCause {
+    /// By how much it moves the pool's part of the requests, as a part of 1; all causes together are the difference
+    /// between that part and the share asked for.
+    pub moves: f64,
+    /// Requests of its kind that were sent to the pool; for `cap`, `failover` and `fallback` those that another pool served
+    /// in its place, and that it served in place of another.
+    pub requests: u64,
 }
 
 /// Something to count.
 pub enum Observation<'a> {
     /// A snapshot is about to be in force.
-    Published(&'a Snapshot),
+    Published {
+        /// It.
+        snapshot: &'a Snapshot,
+        /// What made it.
+        kind: Kind,
+    },
     /// A change took so long from being asked for to being in force.
     InForce(Duration),
     /// The file was read again: `applied`, `unchanged`, `held` or `refused`.

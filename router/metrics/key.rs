@@ -11,12 +11,14 @@ use crate::record::Record;
 #[derive(Clone, Copy)]
 pub(super) struct Key {
     pub(super) partition: Option<PartitionId>,
-    pool: Option<PoolId>,
+    pub(super) pool: Option<PoolId>,
     pub(super) reason: Option<Reason>,
     pub(super) sticky: Option<Sticky>,
     code: u16,
     /// The pool first chosen, when another one served.
     pub(super) from: Option<PoolId>,
+    /// Whether a flag chose it.
+    pub(super) flagged: bool,
 }
 
 impl Key {
@@ -29,6 +31,7 @@ impl Key {
             sticky: choice.map(|choice| choice.sticky),
             code: record.status,
             from: record.switched_from,
+            flagged: choice.is_some_and(|choice| choice.flag.is_some()),
         }
     }
 
@@ -39,9 +42,12 @@ impl Key {
         let from = self.from.map_or(0, |id| u64::from(id.0) + 1);
         // All codes above are one series.
         let code = u64::from(self.code.min(1023));
+        // Nine reasons, three of which hide whether there was a flag, and five things to say of a place: 50 in 6 bits.
+        let hides_a_flag = self.flagged && self.reason > Some(Reason::Weight);
         let reason = self.reason.map_or(0, |reason| reason as u64 + 1);
+        let reason = reason + 3 * u64::from(hides_a_flag);
         let sticky = self.sticky.map_or(0, |sticky| sticky as u64 + 1);
-        partition << 48 | pool << 32 | from << 16 | code << 6 | reason << 3 | sticky
+        partition << 48 | pool << 32 | from << 16 | code << 6 | (reason * 5 + sticky)
     }
 
     /// Targets may answer any three digits; what HTTP does not define is one series.
@@ -90,7 +96,15 @@ mod tests {
         for partition in [None, Some(0), Some(1), Some(999)] {
             for pool in [None, Some(0), Some(1), Some(255)] {
                 for code in [0, 1, 200, 599, 999, u16::MAX] {
-                    for reason in [None, Some(Reason::Flag), Some(Reason::Failover)] {
+                    for (reason, flagged) in [
+                        (None, false),
+                        (Some(Reason::Flag), true),
+                        (Some(Reason::Weight), false),
+                        (Some(Reason::Cap), false),
+                        (Some(Reason::Cap), true),
+                        (Some(Reason::Fallback), false),
+                        (Some(Reason::Fallback), true),
+                    ] {
                         for sticky in [None, Some(Sticky::Hit), Some(Sticky::None)] {
                             for from in [None, Some(0), Some(1), Some(255)] {
                                 let key = Key {
@@ -100,6 +114,7 @@ mod tests {
                                     sticky,
                                     code,
                                     from: from.map(PoolId),
+                                    flagged,
                                 };
                                 numbers.insert(key.packed());
                                 n_keys += 1;

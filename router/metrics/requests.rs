@@ -9,29 +9,38 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use config::action::Forward;
-use config::decision::Reason;
+use config::decision::{Choice, Reason};
+use config::ids::RouteId;
 use config::model::{Cap, Failover};
 use config::snapshot::{Route, Snapshot};
 use prometheus::GaugeVec;
 
-use super::board::{Board, Known};
+use super::board::{self, Board, Known};
 use super::key::Key;
 use super::own::Own;
 use super::series::{Series, Vectors};
 use super::shares::Share;
+use super::switches::{Memory, Mover, Stamp};
 use crate::record::Record;
 use crate::tally::{Seat, Tallies};
 
 pub(super) struct Requests {
     vectors: Vectors,
     tallies: Arc<Tallies>,
+    memory: Arc<Memory>,
     board: ArcSwap<Board>,
 }
 
 impl Requests {
     pub(super) fn new(own: &Own<'_>) -> Self {
+        let vectors = Vectors::new(own);
+        let forgotten = own.counter(
+            "kanaria_clients_forgotten_total",
+            "Known clients that others took the place of in the memory of who was where.",
+        );
         Self {
-            vectors: Vectors::new(own),
+            memory: Arc::new(Memory::new(vectors.switches.clone(), forgotten)),
+            vectors,
             tallies: Arc::default(),
             board: ArcSwap::from_pointee(Board::default()),
         }
@@ -42,9 +51,10 @@ impl Requests {
         &self.tallies
     }
 
-    pub(super) fn publish(&self, snapshot: &Snapshot) {
+    pub(super) fn publish(&self, snapshot: &Snapshot, by: Mover) {
         let before = self.board.load();
-        self.board.store(Arc::new(before.next(snapshot)));
+        let next = before.next(snapshot, by, &self.memory);
+        self.board.store(Arc::new(next));
     }
 
     /// Whether the series of routes and pools are those of the structure of `snapshot`.
@@ -57,34 +67,63 @@ impl Requests {
         let settings = &route.settings;
         let has_canaries = forward.divides() || !settings.flags.is_empty();
         let fails_over = has_canaries && settings.failover == Failover::Stable;
+        let falls_back = !settings.fallback.is_empty();
         let causes = [
-            (Reason::Cap, has_canaries && settings.cap != Cap::default()),
-            (Reason::Failover, fails_over),
-            (Reason::Fallback, !settings.fallback.is_empty()),
+            (
+                Reason::Cap.as_str(),
+                has_canaries && settings.cap != Cap::default(),
+            ),
+            (Reason::Failover.as_str(), fails_over),
+            (Reason::Fallback.as_str(), falls_back),
+            ("unexplained", has_canaries || falls_back),
         ];
         for (cause, _) in causes.iter().filter(|(_, happens)| *happens) {
-            let labels = [&*route.name, cause.as_str()];
-            self.vectors.switches.with_label_values(&labels);
+            self.vectors
+                .switches
+                .with_label_values(&[&*route.name, cause]);
         }
     }
 
     pub(super) fn finished(&self, record: &Record, snapshot: &Snapshot) {
         let board = self.board.load();
         let key = Key::of(record);
-        let choice = record.decision.and_then(|decision| decision.choice);
         if !board.is_of(snapshot) {
-            let series = self.series(&key, record, snapshot);
-            return series.count(record);
+            return self.finished_late(&board, key, record, snapshot);
         }
-        let route = record.decision.and_then(|decision| decision.route);
+        let decision = record.decision.as_ref();
+        let route = decision.and_then(|decision| decision.route);
         let route = route.map(|id| &board.routes[id.0 as usize]);
         let known = route.map_or(&board.unrouted, |route| &route.known);
-        match known.load().get(&key.packed()) {
-            Some(series) => series.count(record),
-            None => self.meet(known, key, record, snapshot).count(record),
-        }
+        let known_now = known.load();
+        let met;
+        let series = match known_now.get(&key.packed()) {
+            Some(series) => series,
+            None => {
+                met = self.meet(&board, known, key, record, snapshot);
+                &met
+            }
+        };
+        series.count(record);
+        let choice = decision.and_then(|decision| decision.choice.as_ref());
         if let (Some(route), Some(choice)) = (route, choice) {
-            route.shares.count(&choice, snapshot.revision);
+            route.count(series, record, choice, snapshot.revision);
+        }
+    }
+
+    /// A request of a file no longer in force: its labels are looked up by text, and so are its route and pool in the one
+    /// that is.
+    #[cold]
+    fn finished_late(&self, board: &Board, key: Key, record: &Record, snapshot: &Snapshot) {
+        self.series(&key, record, snapshot).count(record);
+        let Some((route, choice)) = decided(record).filter(|_| board::was_served(record)) else {
+            return;
+        };
+        let names = (
+            &snapshot.route(route).name,
+            &snapshot.pool(choice.pool).name,
+        );
+        if let Some((switches, number)) = board.named(names.0, names.1) {
+            switches.see(choice, Stamp::of(choice, number), snapshot.revision);
         }
     }
 
@@ -141,8 +180,21 @@ impl Requests {
     }
 
     #[cold]
-    fn meet(&self, known: &Known, key: Key, record: &Record, snapshot: &Snapshot) -> Arc<Series> {
-        let series = Arc::new(self.series(&key, record, snapshot));
+    fn meet(
+        &self,
+        board: &Board,
+        known: &Known,
+        key: Key,
+        record: &Record,
+        snapshot: &Snapshot,
+    ) -> Arc<Series> {
+        let mut series = self.series(&key, record, snapshot);
+        if let Some((route, choice)) = decided(record) {
+            let shares = &board.routes[route.0 as usize].shares;
+            series.line = Some(shares.line(choice, key.from));
+            series.stamp = Stamp::of(choice, board.number(choice.pool));
+        }
+        let series = Arc::new(series);
         known.rcu(|map| {
             let mut map = HashMap::clone(map);
             map.insert(key.packed(), Arc::clone(&series));
@@ -150,4 +202,10 @@ impl Requests {
         });
         series
     }
+}
+
+/// The route and the choice in it, when there was one.
+fn decided(record: &Record) -> Option<(RouteId, &Choice)> {
+    let decision = record.decision.as_ref()?;
+    Some((decision.route?, decision.choice.as_ref()?))
 }

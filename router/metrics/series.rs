@@ -1,11 +1,15 @@
 //! The series that finished requests move, and which of them one request does.
 
+use std::sync::Arc;
+
 use config::decision::Reason;
 use config::snapshot::Snapshot;
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
 
 use super::key::Key;
 use super::own::Own;
+use super::shares::Line;
+use super::switches::Stamp;
 use crate::record::Record;
 use crate::tally::Seat;
 
@@ -20,6 +24,7 @@ pub(super) struct Vectors {
     upstream: HistogramVec,
     received: IntCounterVec,
     sent: IntCounterVec,
+    /// What is counted by who remembers clients.
     pub(super) switches: IntCounterVec,
     sticky: IntCounterVec,
 }
@@ -32,9 +37,12 @@ pub(super) struct Series {
     received: IntCounter,
     sent: IntCounter,
     sticky: Option<IntCounter>,
-    switches: Option<IntCounter>,
     /// Where pools are compared; none when it is charged to none.
     pub(super) seat: Option<Seat>,
+    /// Where its requests count to the shares of their route.
+    pub(super) line: Option<Arc<Line>>,
+    /// What its requests have in common for the memory of clients.
+    pub(super) stamp: Stamp,
 }
 
 impl Vectors {
@@ -69,7 +77,7 @@ impl Vectors {
             ),
             switches: own.counters(
                 "kanaria_pool_switches_total",
-                "Requests that another pool served in place of the one chosen.",
+                "Known clients that were served by another pool than the time before, and requests of others that another pool served in place of the one chosen.",
                 &["route", "cause"],
             ),
             sticky: own.counters(
@@ -103,10 +111,9 @@ impl Vectors {
             sticky: key
                 .sticky
                 .map(|sticky| self.sticky.with_label_values(&[route, sticky.as_str()])),
-            switches: key
-                .from
-                .map(|_| self.switches.with_label_values(&[route, reason])),
             seat: None,
+            line: None,
+            stamp: Stamp::NOBODY,
         }
     }
 }
@@ -123,8 +130,8 @@ impl Series {
         if let (Some(upstream), Some(ttfb)) = (&self.upstream, ttfb) {
             upstream.observe(ttfb.as_secs_f64());
         }
-        for counter in [&self.sticky, &self.switches].into_iter().flatten() {
-            counter.inc();
+        if let Some(sticky) = &self.sticky {
+            sticky.inc();
         }
         let choice = record.decision.as_ref().and_then(|it| it.choice.as_ref());
         if let (Some(seat), Some(choice)) = (&self.seat, choice) {

@@ -1,16 +1,24 @@
 //! Asked and achieved shares of a route's pools, since its weights changed last.
 //!
-//! Achieved counts requests that the weights placed, wherever they were served in the end; flagged requests are not
-//! the weights' doing and are left out. Users are counted as places: each of the 10,000 buckets counts once for a pool
-//! that served it, so one user's many requests weigh as one, and only a bit is kept of anybody.
+//! Requests are all that a pool served, whoever sent them there: `drift` says why they are not what was asked for. They
+//! are counted by groups of clients, because those of one client are no sample of all.
+//! Users are counted as places: each of the 10,000 buckets counts once for a pool that served it, so one user's many
+//! requests weigh as one, and only a bit is kept of anybody. Flagged requests are not the weights' doing, and no user's.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use config::decision::{Choice, Reason};
+use canary::clustered::GROUPS;
+use config::decision::Choice;
 use config::ids::{PoolId, RouteId};
 use config::snapshot::Snapshot;
 use config::split::{BUCKETS, Split};
+
+use super::drift::{Counted, Drift, Kind, Sample};
+
+/// Words of a bit for each bucket.
+const WORDS: usize = (BUCKETS as usize).div_ceil(64);
 
 /// Asked and achieved part of one pool in a route, 0 to 1.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,28 +31,37 @@ pub struct Share {
     pub users: Option<f64>,
     /// Its part of the requests since then; `None` before the first.
     pub requests: Option<f64>,
+    /// How far chance can be the reason, and what else is; `None` before the first request.
+    pub drift: Option<Drift>,
 }
 
 pub(super) struct RouteShares {
     since: u64,
+    /// In the order of the file.
     pools: Vec<PoolShare>,
+    /// Made as requests of their kind come.
+    lines: Arc<Mutex<Vec<Arc<Line>>>>,
 }
 
-#[derive(Clone)]
 struct PoolShare {
     id: PoolId,
     name: Arc<str>,
     weight: u32,
-    asked: u16,
-    counted: Arc<Counted>,
+    buckets: Range<u16>,
+    users: Arc<Places>,
 }
 
-#[derive(Default)]
-struct Counted {
-    requests: AtomicU64,
-    /// A bit for each bucket; made with the first one, since most pools of most routes have no share.
-    buckets: OnceLock<Box<[AtomicU64]>>,
+/// Requests of one kind.
+pub(super) struct Line {
+    kind: Kind,
+    /// The users of the pool that serves them.
+    users: Option<Arc<Places>>,
+    groups: [AtomicU64; GROUPS],
 }
+
+/// A bit for each bucket; made with the first one, since most pools of most routes have no share.
+#[derive(Default)]
+struct Places(OnceLock<Box<[AtomicU64; WORDS]>>);
 
 impl RouteShares {
     /// Shares of `route` in `snapshot`: those of `before` when it has the same weights.
@@ -55,10 +72,10 @@ impl RouteShares {
     ) -> Arc<Self> {
         let share = |split: &Split, id: PoolId, weight: u32| PoolShare {
             id,
-            name: Arc::clone(&snapshot.structure.pools[id.0 as usize].name),
+            name: Arc::clone(&snapshot.pool(id).name),
             weight,
-            asked: asked(split, id),
-            counted: Arc::default(),
+            buckets: split.buckets_of(id),
+            users: Arc::default(),
         };
         let shares = snapshot.split(route).map(|split| {
             let weights = split.weights.iter();
@@ -68,92 +85,131 @@ impl RouteShares {
         let mut next = Self {
             since: snapshot.revision,
             pools: shares.unwrap_or_default(),
+            lines: Arc::default(),
         };
-        if let Some(before) = before.filter(|before| before.weights().eq(next.weights())) {
+        if let Some(before) = before.filter(|before| before.asked().eq(next.asked())) {
             next.since = before.since;
+            next.lines = Arc::clone(&before.lines);
             for (pool, before) in next.pools.iter_mut().zip(&before.pools) {
-                pool.counted = Arc::clone(&before.counted);
+                pool.users = Arc::clone(&before.users);
             }
         }
         Arc::new(next)
     }
 
-    /// Counts a request decided at `revision`; one that was decided by older weights no longer counts.
-    pub(super) fn count(&self, choice: &Choice, revision: u64) {
-        let placed = choice.flag.is_none() && choice.reason != Reason::Flag;
-        if !placed || revision < self.since {
-            return;
+    /// Whether these go on with what `before` has counted.
+    pub(super) fn go_on_from(&self, before: &Self) -> bool {
+        Arc::ptr_eq(&self.lines, &before.lines)
+    }
+
+    /// The revision that they began with.
+    pub(super) const fn since(&self) -> u64 {
+        self.since
+    }
+
+    /// Where requests count that are decided as `choice` says, after `from` was chosen first.
+    pub(super) fn line(&self, choice: &Choice, from: Option<PoolId>) -> Arc<Line> {
+        let position = |id: PoolId| self.pools.iter().position(|pool| pool.id == id);
+        let served = position(choice.pool);
+        let chosen = from.map_or(served, position);
+        let kind = Kind::of(choice, chosen, served);
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = lines.iter().find(|line| line.kind == kind) {
+            return Arc::clone(line);
         }
-        let Some(pool) = self.pools.iter().find(|pool| pool.id == choice.pool) else {
-            return;
-        };
-        pool.counted.requests.fetch_add(1, Ordering::Relaxed);
-        if let Some(bucket) = choice.bucket {
-            pool.counted.see(bucket);
-        }
+        let users = served.filter(|_| !kind.is_flagged());
+        let line = Arc::new(Line {
+            kind,
+            users: users.map(|position| Arc::clone(&self.pools[position].users)),
+            groups: Default::default(),
+        });
+        lines.push(Arc::clone(&line));
+        line
     }
 
     pub(super) fn report(&self) -> Vec<Share> {
-        let requests: Vec<_> = self.pools.iter().map(|p| p.counted.requests()).collect();
-        let users: Vec<_> = self.pools.iter().map(|p| p.counted.users()).collect();
-        let part = |counts: &[u64], position: usize| {
-            let total: u64 = counts.iter().sum();
-            (total > 0).then(|| counts[position] as f64 / total as f64)
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines: Vec<Counted> = lines.iter().map(|line| line.look()).collect();
+        let users: Vec<Box<[u64; WORDS]>> = self.pools.iter().map(|it| it.users.look()).collect();
+        let mut seen = [0; WORDS];
+        for (word, seen) in seen.iter_mut().enumerate() {
+            *seen = users.iter().fold(0, |all, users| all | users[word]);
+        }
+        let pools = self.pools.iter().zip(&users);
+        let sample = Sample {
+            lines: &lines,
+            users: &pools
+                .clone()
+                .map(|(_, it)| ones(&it[..]))
+                .collect::<Vec<_>>(),
+            homes: &pools
+                .map(|(pool, _)| ones_within(&seen, &pool.buckets))
+                .collect::<Vec<_>>(),
         };
-        let pools = self.pools.iter().enumerate();
-        pools
-            .map(|(position, pool)| Share {
+        let shares = self.pools.iter().enumerate().map(|(position, pool)| {
+            let asked = pool.buckets.len() as f64 / f64::from(BUCKETS);
+            Share {
                 pool: Arc::clone(&pool.name),
-                asked: f64::from(pool.asked) / f64::from(BUCKETS),
-                users: part(&users, position),
-                requests: part(&requests, position),
-            })
-            .collect()
+                asked,
+                users: sample.users(position),
+                requests: sample.requests(position),
+                drift: sample.drift(position, asked),
+            }
+        });
+        shares.collect()
     }
 
-    fn weights(&self) -> impl Iterator<Item = (&str, u32)> {
-        self.pools.iter().map(|pool| (&*pool.name, pool.weight))
+    /// What was asked for: another owner of a bucket is another question.
+    fn asked(&self) -> impl Iterator<Item = (&str, u32, &Range<u16>)> {
+        let pools = self.pools.iter();
+        pools.map(|pool| (&*pool.name, pool.weight, &pool.buckets))
     }
 }
 
-impl Counted {
+impl Line {
+    /// Counts a request.
+    pub(super) fn count(&self, choice: &Choice) {
+        // The unit is another part of the hash than the bucket, so each group has clients of every pool.
+        self.groups[usize::from(choice.unit) % GROUPS].fetch_add(1, Relaxed);
+        if let (Some(users), Some(bucket)) = (&self.users, choice.bucket) {
+            users.see(bucket);
+        }
+    }
+
+    fn look(&self) -> Counted {
+        Counted {
+            kind: self.kind,
+            groups: self.groups.each_ref().map(|count| count.load(Relaxed)),
+        }
+    }
+}
+
+impl Places {
     fn see(&self, bucket: u16) {
-        let words = self.buckets.get_or_init(|| {
-            let n_words = usize::from(BUCKETS).div_ceil(64);
-            (0..n_words).map(|_| AtomicU64::new(0)).collect()
-        });
+        let words = self
+            .0
+            .get_or_init(|| Box::new([const { AtomicU64::new(0) }; WORDS]));
         let word = &words[usize::from(bucket / 64)];
         let bit = 1 << (bucket % 64);
         // Most users come again, and a read leaves the cache line to all threads.
-        if word.load(Ordering::Relaxed) & bit == 0 {
-            word.fetch_or(bit, Ordering::Relaxed);
+        if word.load(Relaxed) & bit == 0 {
+            word.fetch_or(bit, Relaxed);
         }
     }
 
-    fn requests(&self) -> u64 {
-        self.requests.load(Ordering::Relaxed)
-    }
-
-    fn users(&self) -> u64 {
-        let words = self.buckets.get().into_iter().flatten();
-        words
-            .map(|word| u64::from(word.load(Ordering::Relaxed).count_ones()))
-            .sum()
+    fn look(&self) -> Box<[u64; WORDS]> {
+        let words = self.0.get();
+        Box::new(words.map_or([0; WORDS], |words| {
+            words.each_ref().map(|word| word.load(Relaxed))
+        }))
     }
 }
 
-/// How many buckets `pool` has.
-fn asked(split: &Split, pool: PoolId) -> u16 {
-    let mut lower = 0;
-    for &(upper, owner) in &split.edges {
-        if owner == pool {
-            return upper - lower;
-        }
-        lower = upper;
-    }
-    if pool == split.stable {
-        BUCKETS - lower
-    } else {
-        0
-    }
+fn ones(words: &[u64]) -> u64 {
+    words.iter().map(|word| u64::from(word.count_ones())).sum()
+}
+
+fn ones_within(words: &[u64; WORDS], buckets: &Range<u16>) -> u64 {
+    let is_set = |bucket: u16| words[usize::from(bucket / 64)] >> (bucket % 64) & 1;
+    buckets.clone().map(is_set).sum()
 }

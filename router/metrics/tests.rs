@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::record::Record;
+use crate::record::{Record, Upstream};
 use crate::testing::{record, served, snapshot, structure, unreadable};
 use config::decision::Reason;
 
@@ -36,7 +36,7 @@ fn moved() -> Metrics {
     ecs.failed(&lease, crate::pool::Failure::Refused);
     metrics.watch(pools);
     let snapshot = snapshot(&structure, 42, 5);
-    metrics.published(&snapshot);
+    metrics.published(&snapshot, Mover::File);
     metrics.in_force(Duration::from_micros(700));
     metrics.reloaded("refused");
     metrics.rolled_back("blogs", "token:ci");
@@ -169,7 +169,7 @@ fn eventful() -> Arc<Structure> {
 #[test]
 fn what_an_alert_waits_for_is_there_before_its_first_event() {
     let metrics = Metrics::new();
-    metrics.published(&snapshot(&eventful(), 1, 5));
+    metrics.published(&snapshot(&eventful(), 1, 5), Mover::File);
     let text = metrics.gather();
     for series in [
         "reloads_total{result=\"refused\"}",
@@ -180,6 +180,7 @@ fn what_an_alert_waits_for_is_there_before_its_first_event() {
         "pool_switches_total{cause=\"cap\",route=\"blogs\"}",
         "pool_switches_total{cause=\"failover\",route=\"blogs\"}",
         "pool_switches_total{cause=\"fallback\",route=\"blogs\"}",
+        "pool_switches_total{cause=\"unexplained\",route=\"blogs\"}",
     ] {
         assert!(
             text.contains(&format!("\nkanaria_{series} 0\n")),
@@ -191,11 +192,11 @@ fn what_an_alert_waits_for_is_there_before_its_first_event() {
 }
 
 #[test]
-fn shares_are_of_users_and_requests_that_the_weights_placed() {
+fn shares_are_of_users_that_the_weights_placed_and_of_all_requests() {
     let structure = structure(&json!({}), &json!([]));
     let metrics = Metrics::new();
     let snapshot = snapshot(&structure, 1, 25);
-    metrics.published(&snapshot);
+    metrics.published(&snapshot, Mover::File);
     check_ratio(&metrics, "ecs", "asked", Some(0.25));
     check_ratio(&metrics, "ecs", "users", None);
     for (pool, bucket, times) in [(1, 0, 6), (0, 9_999, 1), (0, 5_000, 1), (0, 7_777, 2)] {
@@ -204,11 +205,19 @@ fn shares_are_of_users_and_requests_that_the_weights_placed() {
         }
     }
     metrics.finished(&served(1, Reason::Flag, 6_000), &snapshot);
-    check_ratio(&metrics, "ecs", "requests", Some(0.6));
+    check_ratio(&metrics, "ecs", "requests", Some(7.0 / 11.0));
     check_ratio(&metrics, "ecs", "users", Some(0.25));
     check_ratio(&metrics, "ec2", "users", Some(0.75));
     let shares = metrics.shares("blogs");
-    assert_eq!(shares[1].requests, Some(0.6));
+    assert_eq!(shares[1].requests, Some(7.0 / 11.0));
+    let drift = shares[1].drift.as_ref().unwrap();
+    let part = |cause: &str| drift.parts.iter().find(|part| part.0 == cause).unwrap().1;
+    assert_eq!(
+        (part("flags").requests, part("heavy_users").requests),
+        (1, 6)
+    );
+    let sum: f64 = drift.parts.iter().map(|part| part.1.moves).sum();
+    assert!((sum - (7.0 / 11.0 - 0.25)).abs() < 1e-12, "{drift:?}");
     assert!(metrics.shares("unknown").is_empty());
 }
 
@@ -217,12 +226,12 @@ fn shares_start_anew_when_the_weights_change_and_only_then() {
     let metrics = Metrics::new();
     let first = structure(&json!({}), &json!([]));
     let before = snapshot(&first, 1, 25);
-    metrics.published(&before);
+    metrics.published(&before, Mover::File);
     metrics.finished(&served(1, Reason::Weight, 3), &before);
     let reloaded = structure(&json!({}), &json!([]));
-    metrics.published(&snapshot(&reloaded, 2, 25));
+    metrics.published(&snapshot(&reloaded, 2, 25), Mover::File);
     check_ratio(&metrics, "ecs", "requests", Some(1.0));
-    metrics.published(&snapshot(&reloaded, 3, 50));
+    metrics.published(&snapshot(&reloaded, 3, 50), Mover::File);
     check_ratio(&metrics, "ecs", "requests", None);
     metrics.finished(&served(1, Reason::Weight, 3), &snapshot(&reloaded, 2, 25));
     check_ratio(&metrics, "ecs", "requests", None);
@@ -233,19 +242,73 @@ fn requests_of_a_file_no_longer_in_force_are_counted_under_its_names() {
     let metrics = Metrics::new();
     let old = structure(&json!({}), &json!([]));
     let request = snapshot(&old, 1, 5);
-    metrics.published(&request);
+    metrics.published(&request, Mover::File);
     metrics.finished(&record(), &request);
-    metrics.published(&snapshot(&structure(&json!({}), &json!([])), 2, 5));
+    metrics.published(
+        &snapshot(&structure(&json!({}), &json!([])), 2, 5),
+        Mover::File,
+    );
     metrics.finished(&record(), &request);
     let line = "kanaria_requests_total{code=\"200\",partition=\"blogs\",pool=\"ecs\",reason=\"weight\",route=\"blogs\"} 2\n";
     assert!(metrics.gather().contains(line));
+}
+
+#[track_caller]
+fn check_switches(metrics: &Metrics, expected: &[(&str, u64)]) {
+    let text = metrics.gather();
+    let start = "kanaria_pool_switches_total{cause=\"";
+    let counted: Vec<(&str, u64)> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix(start)?.split_once("\",route=\"blogs\"} "))
+        .map(|(cause, n)| (cause, n.parse().unwrap()))
+        .filter(|(_, n)| *n > 0)
+        .collect();
+    assert_eq!(counted, expected);
+}
+
+#[test]
+fn a_known_client_that_another_pool_serves_is_counted_by_its_cause() {
+    let metrics = Metrics::new();
+    let file = structure(&json!({}), &json!([]));
+    let (first, second) = (snapshot(&file, 1, 5), snapshot(&file, 2, 50));
+    metrics.published(&first, Mover::File);
+    metrics.finished(&served(0, Reason::Weight, 2_000), &first);
+    metrics.published(&second, Mover::Ramp);
+    metrics.finished(&served(1, Reason::Weight, 2_000), &second);
+    check_switches(&metrics, &[("ramp", 1)]);
+    // What we answer ourselves comes from no pool.
+    let unserved = Record {
+        upstream: Some(Upstream {
+            status: None,
+            ..record().upstream.unwrap()
+        }),
+        ..served(0, Reason::Flag, 2_000)
+    };
+    metrics.finished(&unserved, &second);
+    check_switches(&metrics, &[("ramp", 1)]);
+}
+
+#[test]
+fn a_request_of_a_file_no_longer_in_force_is_a_switch_too() {
+    let metrics = Metrics::new();
+    let (old, new) = (
+        structure(&json!({}), &json!([])),
+        structure(&json!({}), &json!([])),
+    );
+    let (before, after) = (snapshot(&old, 1, 50), snapshot(&new, 2, 50));
+    metrics.published(&before, Mover::File);
+    metrics.finished(&served(1, Reason::Weight, 2_000), &before);
+    metrics.published(&after, Mover::File);
+    metrics.finished(&served(0, Reason::Flag, 2_000), &before);
+    metrics.finished(&served(1, Reason::Weight, 2_000), &after);
+    check_switches(&metrics, &[("flag", 2)]);
 }
 
 #[test]
 fn upgraded_connections_do_not_count_as_slow_requests() {
     let metrics = Metrics::new();
     let snapshot = snapshot(&structure(&json!({}), &json!([])), 1, 5);
-    metrics.published(&snapshot);
+    metrics.published(&snapshot, Mover::File);
     metrics.finished(
         &Record {
             status: 101,

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use canary::compare::Interval;
 use config::action::Action;
 use config::bucket::Secret;
 use config::explain;
@@ -23,8 +24,9 @@ use tokio::sync::broadcast;
 use crate::cap::Caps;
 use crate::compare;
 use crate::control::{
-    Account, Comparison, Control, CookiesView, DiscoveryView, GuardView, Health, House, Invalid,
-    Notice, Observation, Pace, Probing, Question, Share, TargetView,
+    Account, Comparison, Control, CookiesView, DiscoveryView, DriftCause, DriftView, GuardView,
+    Health, House, Invalid, Notice, Observation, Pace, Probing, Question, RangeView, Share,
+    TargetView,
 };
 use crate::cookies;
 use crate::crumbs::Registry;
@@ -32,6 +34,8 @@ use crate::diff::ShadowView;
 use crate::discovery::{Discovery, Report};
 use crate::evict::Evictions;
 use crate::guard::{self, Guards};
+use crate::journal::Kind;
+use crate::metrics::{Drift, Mover, Part};
 use crate::plane::Shared;
 use crate::pool::health;
 use crate::pool::{Pools, TargetChange, TargetState, TargetStatus};
@@ -242,6 +246,7 @@ impl House for Home {
             pool: share.pool.to_string(),
             users: share.users,
             requests: share.requests,
+            drift: share.drift.map(drifted),
         });
         achieved.collect()
     }
@@ -290,14 +295,45 @@ impl House for Home {
     fn observe(&self, observation: Observation<'_>) {
         let metrics = &self.shared.metrics;
         match observation {
-            Observation::Published(snapshot) => {
-                metrics.published(snapshot);
+            Observation::Published { snapshot, kind } => {
+                metrics.published(snapshot, mover(kind));
                 self.evictions.published(snapshot);
             }
             Observation::InForce(time) => metrics.in_force(time),
             Observation::Reloaded(result) => metrics.reloaded(result),
             Observation::RolledBack { route, actor } => metrics.rolled_back(route, actor),
         }
+    }
+}
+
+/// Who moves clients by a change of this kind, if it moves any.
+const fn mover(kind: Kind) -> Mover {
+    match kind {
+        Kind::Checkpoint | Kind::Reload | Kind::Start => Mover::File,
+        Kind::Ramp => Mover::Ramp,
+        Kind::Rollback => Mover::Rollback,
+        Kind::Annotate
+        | Kind::Deregister
+        | Kind::Drain
+        | Kind::Freeze
+        | Kind::Register
+        | Kind::Reshuffle
+        | Kind::Restore
+        | Kind::Resume
+        | Kind::Weights => Mover::Weights,
+    }
+}
+
+fn drifted(drift: Drift) -> DriftView {
+    let range = |Interval { low, high }| RangeView { low, high };
+    let causes = drift.parts.into_iter().map(|(cause, part)| {
+        let Part { moves, requests } = part;
+        (cause, DriftCause { moves, requests })
+    });
+    DriftView {
+        users: range(drift.users),
+        requests: range(drift.requests),
+        causes: causes.collect(),
     }
 }
 

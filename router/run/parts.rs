@@ -14,7 +14,7 @@ use crate::discovery::Discovery;
 use crate::evict::Evictions;
 use crate::guard::Guards;
 use crate::handover::Heir;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Mover};
 use crate::plane::Shared;
 use crate::pool::{Pools, TargetState};
 use crate::publish::Publisher;
@@ -56,7 +56,7 @@ impl Parts {
         crumbs.align(structure);
         let metrics = Arc::new(Metrics::new());
         metrics.watch(Arc::clone(&pools));
-        metrics.published(&snapshot);
+        metrics.published(&snapshot, Mover::File);
         let shadows = shadows(structure, &metrics);
         let traces = traces(structure, &metrics);
         let evictions = Arc::new(Evictions::new(Arc::clone(&pools)));
