@@ -62,6 +62,8 @@ mod fallback;
 mod shadow;
 // How much a pool is asked for: caps, limits, deadlines, further tries, what stands in.
 mod pressure;
+// Known clients that change their pool, by cause, and shares that are not what was asked for.
+mod switches;
 // Pools beside each other: what was counted, marks, paths that a canary harms.
 mod compare;
 // Changes of the live state under load: in force when answered, nothing lost.

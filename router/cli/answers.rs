@@ -125,6 +125,32 @@ pub(super) struct Share {
     pub(super) asked: Shares,
     pub(super) users: Shares,
     pub(super) requests: Shares,
+    pub(super) drift: indexed::Map<Drift>,
+}
+
+/// Why a pool's part of the requests is another one than was asked for.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Drift {
+    pub(super) users: Range,
+    pub(super) requests: Range,
+    pub(super) causes: indexed::Map<DriftCause>,
+}
+
+/// From where to where, 0 to 1.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Range {
+    pub(super) low: f64,
+    pub(super) high: f64,
+}
+
+/// By how much a cause moves a part, and by how many requests.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct DriftCause {
+    pub(super) moves: f64,
+    pub(super) requests: u64,
 }
 
 /// Shares by pool; `None` where nothing was measured.

@@ -3,6 +3,7 @@
 mod change;
 mod compare;
 mod cookies;
+mod drift;
 mod explanation;
 mod forecast;
 mod history;

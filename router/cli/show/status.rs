@@ -10,7 +10,7 @@ use super::super::execute::Surroundings;
 use super::super::offline::{command, pretty};
 use super::super::table::{Table, cut};
 use super::super::words::{clean, count, duration, moment, nats, quoted, share, since};
-use super::{BOLD, GREEN, RED, YELLOW, paint};
+use super::{BOLD, GREEN, RED, YELLOW, drift, paint};
 
 /// `kanaria status`.
 pub(super) fn status(answer: &Value, surroundings: &Surroundings) -> String {
@@ -37,6 +37,7 @@ pub(super) fn route(answer: &Value, surroundings: &Surroundings) -> String {
         .and_then(|pools| Vec::deserialize(pools).ok());
     let mut text = one(&route, &pools.unwrap_or_default(), surroundings);
     if route.answer.is_none() {
+        text.push_str(&drift::by_chance(&route));
         text.push_str(&format!("\n{}\n", next(&route)));
     }
     text
@@ -73,6 +74,7 @@ fn one(route: &Route, pools: &[Pool], surroundings: &Surroundings) -> String {
     }
     let mut text = format!("{}\n", headline(route, surroundings));
     text.push_str(&weighted(route, pools).print(surroundings.width));
+    text.push_str(&drift::told(route));
     for (name, _) in route.weights.iter() {
         text.push_str(&found(
             pools.iter().find(|pool| pool.name == name),

@@ -63,6 +63,35 @@ fn status() -> Value {
     })
 }
 
+/// `blogs` with more at its canary than was asked for.
+fn drifted() -> Value {
+    let cause = |moves: f64, requests: u64| json!({ "moves": moves, "requests": requests });
+    let mut route = blogs();
+    route["share"]["requests"] = json!({"ec2": 0.92, "ecs": 0.08});
+    route["share"]["drift"] = json!({"ecs": {
+        "users": { "low": 0.0461, "high": 0.0538 }, "requests": { "low": 0.071, "high": 0.0901 },
+        "causes": {
+            "cap": cause(-0.01, 1200), "cookieless": cause(0.00001, 17), "failover": cause(0.0, 0),
+            "fallback": cause(0.0, 0), "flags": cause(0.025, 3000), "heavy_users": cause(0.0152, 9100),
+            "pins": cause(0.0, 0), "users": cause(-0.0002, 9100),
+        },
+    }});
+    route
+}
+
+#[test]
+fn a_drift_is_told_with_its_causes_and_what_chance_could_do() {
+    insta::assert_snapshot!(told(Show::Route, &drifted(), Some("blogs")));
+}
+
+#[test]
+fn what_chance_could_do_is_no_drift() {
+    let mut route = drifted();
+    route["share"]["drift"]["ecs"]["requests"]["low"] = json!(0.049);
+    let told = told(Show::Route, &route, Some("blogs"));
+    assert!(!told.contains("flags"), "{told}");
+}
+
 fn rolled_back() -> Value {
     json!({
         "revision": 42,
