@@ -24,6 +24,9 @@ use super::switches::{Memory, Mover, Stamp};
 use crate::record::Record;
 use crate::tally::{Seat, Tallies};
 
+/// Parts of a pool in its route, in the order of `RouteShares::parts`.
+const KINDS: [&str; 3] = ["asked", "users", "requests"];
+
 pub(super) struct Requests {
     vectors: Vectors,
     tallies: Arc<Tallies>,
@@ -134,18 +137,15 @@ impl Requests {
             return;
         };
         for (route, counted) in structure.routes.iter().zip(&board.routes) {
-            for share in counted.shares.report() {
-                let set = |kind, value| {
-                    let labels = [&*route.name, &*share.pool, kind];
-                    match value {
-                        Some(value) => ratio.with_label_values(&labels).set(value),
+            for (pool, parts) in counted.shares.parts() {
+                for (kind, part) in KINDS.into_iter().zip(parts) {
+                    let labels = [&*route.name, &*pool, kind];
+                    match part {
+                        Some(part) => ratio.with_label_values(&labels).set(part),
                         // Where there was none before, either, that is no error.
                         None => drop(ratio.remove_label_values(&labels)),
                     }
-                };
-                set("asked", Some(share.asked));
-                set("users", share.users);
-                set("requests", share.requests);
+                }
             }
         }
     }

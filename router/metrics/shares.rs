@@ -127,27 +127,10 @@ impl RouteShares {
         line
     }
 
+    /// All shares, and why they are what they are.
     pub(super) fn report(&self) -> Vec<Share> {
-        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let lines: Vec<Counted> = lines.iter().map(|line| line.look()).collect();
-        let users: Vec<Box<[u64; WORDS]>> = self.pools.iter().map(|it| it.users.look()).collect();
-        let mut seen = [0; WORDS];
-        for (word, seen) in seen.iter_mut().enumerate() {
-            *seen = users.iter().fold(0, |all, users| all | users[word]);
-        }
-        let pools = self.pools.iter().zip(&users);
-        let sample = Sample {
-            lines: &lines,
-            users: &pools
-                .clone()
-                .map(|(_, it)| ones(&it[..]))
-                .collect::<Vec<_>>(),
-            homes: &pools
-                .map(|(pool, _)| ones_within(&seen, &pool.buckets))
-                .collect::<Vec<_>>(),
-        };
-        let shares = self.pools.iter().enumerate().map(|(position, pool)| {
-            let asked = pool.buckets.len() as f64 / f64::from(BUCKETS);
+        self.sampled(|pool, position, sample| {
+            let asked = pool.part_asked();
             Share {
                 pool: Arc::clone(&pool.name),
                 asked,
@@ -155,14 +138,55 @@ impl RouteShares {
                 requests: sample.requests(position),
                 drift: sample.drift(position, asked),
             }
-        });
-        shares.collect()
+        })
+    }
+
+    /// Of each pool its name, and its part asked for, of users and of requests: for a scrape, which asks of every route.
+    pub(super) fn parts(&self) -> Vec<(Arc<str>, [Option<f64>; 3])> {
+        self.sampled(|pool, position, sample| {
+            let parts = [
+                Some(pool.part_asked()),
+                sample.users(position),
+                sample.requests(position),
+            ];
+            (Arc::clone(&pool.name), parts)
+        })
+    }
+
+    /// What `look` makes of each pool, its position, and all that was counted.
+    fn sampled<T>(&self, look: impl Fn(&PoolShare, usize, &Sample<'_>) -> T) -> Vec<T> {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines: Vec<Counted> = lines.iter().map(|line| line.look()).collect();
+        let users: Vec<Box<[u64; WORDS]>> = self.pools.iter().map(|it| it.users.look()).collect();
+        let mut seen = [0; WORDS];
+        for (word, seen) in seen.iter_mut().enumerate() {
+            *seen = users.iter().fold(0, |all, users| all | users[word]);
+        }
+        let n_users: Vec<u64> = users.iter().map(|users| ones(&users[..])).collect();
+        let homes = self.pools.iter();
+        let homes: Vec<u64> = homes.map(|it| ones_within(&seen, &it.buckets)).collect();
+        let sample = Sample {
+            lines: &lines,
+            users: &n_users,
+            homes: &homes,
+        };
+        let pools = self.pools.iter().enumerate();
+        pools
+            .map(|(position, pool)| look(pool, position, &sample))
+            .collect()
     }
 
     /// What was asked for: another owner of a bucket is another question.
     fn asked(&self) -> impl Iterator<Item = (&str, u32, &Range<u16>)> {
         let pools = self.pools.iter();
         pools.map(|pool| (&*pool.name, pool.weight, &pool.buckets))
+    }
+}
+
+impl PoolShare {
+    /// Its part by the weights.
+    fn part_asked(&self) -> f64 {
+        self.buckets.len() as f64 / f64::from(BUCKETS)
     }
 }
 
@@ -210,6 +234,42 @@ fn ones(words: &[u64]) -> u64 {
 }
 
 fn ones_within(words: &[u64; WORDS], buckets: &Range<u16>) -> u64 {
-    let is_set = |bucket: u16| words[usize::from(bucket / 64)] >> (bucket % 64) & 1;
-    buckets.clone().map(is_set).sum()
+    let below = |edge: u16, first: usize| match usize::from(edge).saturating_sub(first) {
+        n @ 0..64 => (1 << n) - 1,
+        _ => u64::MAX,
+    };
+    let words = words.iter().enumerate().map(|(position, word)| {
+        let first = 64 * position;
+        let within = below(buckets.end, first) & !below(buckets.start, first);
+        u64::from((word & within).count_ones())
+    });
+    words.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_within_a_range_are_counted_word_by_word() {
+        let mut words = [0; WORDS];
+        let set = [0, 63, 64, 65, 127, 128, 5000, 9983, 9999_u16];
+        for bucket in set {
+            words[usize::from(bucket / 64)] |= 1 << (bucket % 64);
+        }
+        for range in [
+            0..0,
+            0..1,
+            0..64,
+            1..64,
+            63..65,
+            64..128,
+            65..9999,
+            127..5001,
+            0..10_000,
+        ] {
+            let expected = set.iter().filter(|bucket| range.contains(*bucket)).count();
+            assert_eq!(ones_within(&words, &range), expected as u64, "{range:?}");
+        }
+    }
 }
