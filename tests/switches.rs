@@ -186,7 +186,7 @@ fn whatever_happens_the_causes_are_as_many_as_the_switches_that_clients_saw() {
     let (ec2, ecs) = (Stub::start("ec2"), Stub::start("ecs"));
     let file = File::split(&ec2, &ecs, "ec2 = 50, ecs = 50")
         .pool_keys("ecs", "ejection = { base_time = \"100ms\" }")
-        .route(&format!("{FLAG}cap = {{ max_rps = 40 }}\n"));
+        .route(&format!("{FLAG}cap = {{ max_concurrent = 2 }}\n"));
     let kanaria = Kanaria::start(&file);
     let (n_threads, n_jars, stop) = (4, 40, AtomicBool::new(false));
     let mut crowds = vec![vec![Jar::default(); n_jars]; n_threads];
