@@ -97,7 +97,7 @@ fn lines_are_the_requests_that_finished_in_all_three_forms_whatever_happens() {
     let mut kanaria = Kanaria::start(&file);
     let paths = NAMES.map(|name| kanaria.path(name));
     let tails = paths.each_ref().map(|path| Tail::start(path));
-    let load = Load::with(kanaria.public, 6, sized(300, 1000), |id| {
+    let load = Load::with(kanaria.public, 6, sized(300, 4000), |id| {
         get(&format!("/?id={id}"), &format!("X-Request-Id: {id}\r\n"))
     });
     let n_bad = sized(40, 400);

@@ -152,13 +152,16 @@ impl Load {
         self.sent.load(Ordering::Acquire)
     }
 
-    /// Waits until `n` more have been sent.
+    /// Waits until `n` more have been sent, for as long as any is.
     #[track_caller]
     pub(crate) fn pass(&self, n: usize) {
         let goal = self.sent() + n;
-        super::until("the load makes progress", || {
-            (self.sent() >= goal).then_some(())
-        });
+        while self.sent() < goal {
+            let before = self.sent();
+            super::until("the load makes progress", || {
+                (self.sent() > before).then_some(())
+            });
+        }
     }
 
     /// Stops it; every request, in no order.
