@@ -85,15 +85,15 @@ impl Connection {
         &self.inbound
     }
 
-    /// Waits for bytes and reads them, at most `room`; 0 when the client closed. Holds no buffer while it waits for a first byte.
+    /// Waits for bytes and reads them; 0 when the client closed. Holds no buffer while it waits for a first byte.
     ///
     /// Giving up the wait loses nothing.
-    pub(super) async fn fill(&mut self, room: usize) -> io::Result<usize> {
+    pub(super) async fn fill(&mut self) -> io::Result<usize> {
         if self.inbound.is_empty() {
-            give_room(std::mem::take(&mut self.outbound));
+            give_spare(std::mem::take(&mut self.outbound));
         }
         let socket = self.socket.as_mut().ok_or(io::ErrorKind::NotConnected)?;
-        socket.fill(&mut self.inbound, room).await
+        socket.fill(&mut self.inbound).await
     }
 
     /// The first byte of a request came at `now`.
@@ -354,7 +354,7 @@ impl AsyncWrite for Connection {
                 self.stalled = None;
             }
             if self.outbound.capacity() == 0 {
-                self.outbound = take_room();
+                self.outbound = take_spare();
             }
             self.outbound.extend_from_slice(bytes);
             bytes.len()
@@ -383,20 +383,20 @@ impl AsyncWrite for Connection {
 thread_local! {
     /// Room for an answer that the thread's last connection to need it has done with: a client that takes its answer at
     /// once, as nearly all do, leaves it for the next one, and idle connections hold none.
-    static ROOM: Cell<Option<BytesMut>> = const { Cell::new(None) };
+    static SPARE: Cell<Option<BytesMut>> = const { Cell::new(None) };
 }
 
 /// Empty, with room for what is gathered.
-fn take_room() -> BytesMut {
-    let mut room = ROOM.take().unwrap_or_default();
-    room.reserve(GATHER);
-    room
+fn take_spare() -> BytesMut {
+    let mut spare = SPARE.take().unwrap_or_default();
+    spare.reserve(GATHER);
+    spare
 }
 
-fn give_room(mut room: BytesMut) {
-    if room.capacity() > 0 {
-        room.clear();
-        ROOM.set(Some(room));
+fn give_spare(mut spare: BytesMut) {
+    if spare.capacity() > 0 {
+        spare.clear();
+        SPARE.set(Some(spare));
     }
 }
 

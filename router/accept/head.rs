@@ -13,9 +13,6 @@ use super::connection::Connection;
 use crate::hygiene::{self, Passed, Refused};
 use crate::record::{Cause, Desync, Ruling, Traits};
 
-/// Bytes read in one go; a usual head fits.
-const ROOM: usize = 4096;
-
 /// What came next on a connection.
 pub(super) enum Next {
     /// Nothing: the client closed, was idle for too long, or we are shutting down.
@@ -67,7 +64,7 @@ pub(super) async fn beginning<S: Future>(
         if length == PREFACE.len() {
             return Beginning::Http2;
         }
-        let cause = match timeout_at(begin + timeouts.header.0, connection.fill(ROOM)).await {
+        let cause = match timeout_at(begin + timeouts.header.0, connection.fill()).await {
             Ok(Ok(1..)) => continue,
             Ok(_) => Cause::ClientClosed,
             Err(_) => Cause::HeaderTimeout,
@@ -109,7 +106,7 @@ impl<'a, S: Future> Patience<'a, S> {
         if self.timer.deadline() > deadline {
             self.timer.as_mut().reset(deadline);
         }
-        let mut filled = pin!(connection.fill(ROOM));
+        let mut filled = pin!(connection.fill());
         poll_fn(|context| {
             if self.stopping.rang(context) {
                 return Poll::Ready(false);
@@ -135,7 +132,7 @@ async fn rest(connection: &mut Connection, server: &Server) -> Next {
     loop {
         // The last two bytes may be the start of the empty line.
         let searched = connection.waiting().len().saturating_sub(2);
-        if !matches!(connection.fill(ROOM).await, Ok(1..)) {
+        if !matches!(connection.fill().await, Ok(1..)) {
             return Next::Refused(Cause::ClientClosed);
         }
         if let Some(next) = arrived(connection, server, searched) {

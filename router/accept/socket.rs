@@ -15,8 +15,8 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-/// Bytes read at once.
-const SPACE: usize = 4096;
+/// Bytes read in one go; a usual head fits.
+const ROOM: usize = 4096;
 
 /// A client's socket.
 #[derive(Debug)]
@@ -28,15 +28,15 @@ pub(super) enum Socket {
 }
 
 impl Socket {
-    /// Waits for bytes and puts them, at most `room`, behind those in `buffer`; 0 when the client closed. An empty buffer has
+    /// Waits for bytes and puts them, at most `ROOM`, behind those in `buffer`; 0 when the client closed. An empty buffer has
     /// no memory while it waits, and later as much as there was to read.
-    pub(super) async fn fill(&mut self, buffer: &mut BytesMut, room: usize) -> io::Result<usize> {
+    pub(super) async fn fill(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
         if buffer.is_empty() {
             *buffer = BytesMut::new();
         }
         match self {
-            Self::Plain(socket) => read_from(socket, buffer, room).await,
-            Self::Tls(stream) => fill_from(stream, buffer, room).await,
+            Self::Plain(socket) => read_from(socket, buffer).await,
+            Self::Tls(stream) => fill_from(stream, buffer).await,
         }
     }
 
@@ -72,14 +72,10 @@ impl Socket {
 
 /// By way of the stack: memory of the right size costs less than a tenth of that for whatever may come, and a read that did
 /// not fill its space tells the runtime that there is no more, which spares the one that would find it out.
-async fn read_from(
-    socket: &mut TcpStream,
-    buffer: &mut BytesMut,
-    room: usize,
-) -> io::Result<usize> {
+async fn read_from(socket: &mut TcpStream, buffer: &mut BytesMut) -> io::Result<usize> {
     poll_fn(|context| {
-        let mut space = [MaybeUninit::uninit(); SPACE];
-        let mut part = ReadBuf::uninit(&mut space[..room.min(SPACE)]);
+        let mut space = [MaybeUninit::uninit(); ROOM];
+        let mut part = ReadBuf::uninit(&mut space);
         ready!(Pin::new(&mut *socket).poll_read(context, &mut part))?;
         buffer.extend_from_slice(part.filled());
         Poll::Ready(Ok(part.filled().len()))
@@ -88,15 +84,11 @@ async fn read_from(
 }
 
 /// What was decrypted waits in the session, so nothing of ours has to be there before it.
-async fn fill_from(
-    stream: &mut TlsStream<TcpStream>,
-    buffer: &mut BytesMut,
-    room: usize,
-) -> io::Result<usize> {
+async fn fill_from(stream: &mut TlsStream<TcpStream>, buffer: &mut BytesMut) -> io::Result<usize> {
     poll_fn(|context| {
         let mut stream = Pin::new(&mut *stream);
         let bytes = ready!(end_or(stream.as_mut().poll_fill_buf(context)))?;
-        let length = bytes.len().min(room);
+        let length = bytes.len().min(ROOM);
         buffer.extend_from_slice(&bytes[..length]);
         stream.consume(length);
         Poll::Ready(Ok(length))
