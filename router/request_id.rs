@@ -96,7 +96,8 @@ fn draw(now: u64) -> [u8; END] {
     text
 }
 
-fn put_hex(text: &mut [u8], bytes: &[u8]) {
+/// Writes the hex digits of `bytes`, in lower case, into `text`, which is twice as long.
+pub(crate) fn put_hex(text: &mut [u8], bytes: &[u8]) {
     for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
         pair.copy_from_slice(&PAIRS[usize::from(*byte)]);
     }

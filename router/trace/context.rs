@@ -2,6 +2,8 @@
 
 use http::HeaderValue;
 
+use crate::request_id::put_hex;
+
 /// Names a trace.
 pub type TraceId = [u8; 16];
 /// Names a span within a trace.
@@ -66,10 +68,10 @@ impl Context {
     /// The `traceparent` for the target, which makes our span the parent of what it does.
     pub fn value(&self) -> HeaderValue {
         let mut text = [b'-'; LENGTH];
-        put(&mut text[..2], &[0]);
-        put(&mut text[3..35], &self.trace);
-        put(&mut text[36..52], &self.span);
-        put(&mut text[53..], &[u8::from(self.sampled) * SAMPLED]);
+        put_hex(&mut text[..2], &[0]);
+        put_hex(&mut text[3..35], &self.trace);
+        put_hex(&mut text[36..52], &self.span);
+        put_hex(&mut text[53..], &[u8::from(self.sampled) * SAMPLED]);
         HeaderValue::from_bytes(&text).expect("hex digits and `-` are a header value")
     }
 }
@@ -101,14 +103,6 @@ const fn digit(digit: u8) -> Option<u8> {
         b'0'..=b'9' => Some(digit - b'0'),
         b'a'..=b'f' => Some(digit - b'a' + 10),
         _ => None,
-    }
-}
-
-fn put(text: &mut [u8], bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
     }
 }
 
