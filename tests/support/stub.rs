@@ -95,7 +95,8 @@ impl Stub {
         Self::on(listener, name, |exchange| exchange.plain())
     }
 
-    fn on(
+    /// One that does `act` for every request except health checks, on a socket of your own.
+    pub(crate) fn on(
         listener: TcpListener,
         name: &'static str,
         act: impl Fn(&mut Exchange<'_>) -> io::Result<After> + Send + Sync + 'static,
