@@ -277,12 +277,20 @@ impl Pool {
     /// Whether slow start applies to `target`, healthy for the first time: only when others were healthy before it
     /// came, so that a first batch does not crawl.
     pub(super) fn joins_others(&self, members: &Members, target: &Target, now: u64) -> bool {
-        self.slow_start > 0
-            && members.targets().any(|other| {
-                other.up(now)
-                    && !other.ramping(now, self.slow_start)
-                    && other.health_since() < target.registered()
-            })
+        self.healthy_longest(members, now)
+            .is_some_and(|since| since < target.registered())
+    }
+
+    /// Since when the one that is healthy for the longest time is, of those that are past their slow start; `None` where
+    /// nobody starts slowly.
+    fn healthy_longest(&self, members: &Members, now: u64) -> Option<u64> {
+        if self.slow_start == 0 {
+            return None;
+        }
+        let settled = members
+            .targets()
+            .filter(|other| other.up(now) && !other.ramping(now, self.slow_start));
+        settled.map(|other| other.health_since()).min()
     }
 
     /// Makes those that `roster` names its members; the others drain. Only whoever holds the sources' lock calls this.
@@ -344,10 +352,13 @@ impl Pool {
 
     /// Targets without a check that join others are healthy at once, and start slowly at once.
     fn start_slowly(&self, members: &Members, now: u64) {
-        let joined = members
+        let Some(others) = self.healthy_longest(members, now) else {
+            return;
+        };
+        let came = members
             .targets()
             .filter(|target| target.registered() == now && target.up(now));
-        for target in joined.filter(|target| self.joins_others(members, target, now)) {
+        for target in came.filter(|target| others < target.registered()) {
             target.slow_from(now);
         }
     }
