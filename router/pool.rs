@@ -109,28 +109,33 @@ impl Pool {
     /// A tried target is never picked again. Drop the lease of a failed try before asking for the next one.
     pub fn pick(&self, tried: &[SocketAddr], now: Instant) -> Result<Lease, NoTarget> {
         let now = self.shared.clock.at(now);
-        let picked = self.members.read(|members, turns| {
-            let due = self.takes_a_look(members, now);
-            (!due).then(|| self.pick_among(members, turns, tried, now))
+        let place = self.place()?;
+        let target = self.members.read(|members, turns| {
+            let Eligible { rotation, .. } = &members.eligible;
+            let terms = self.terms(tried, members.eligible.condition, now);
+            let is_stale = members.eligible.is_stale(self.shared.version(), now);
+            if is_stale {
+                return None;
+            }
+            seat(&terms, |terms| self.next(members, rotation, turns, terms))
         });
-        picked.unwrap_or_else(|| {
-            self.look(now);
-            let again = |members: &Arc<Members>, turns: &mut Turns| {
-                self.pick_among(members, turns, tried, now)
-            };
-            self.members.read(again)
-        })
+        match target {
+            Some(target) => Ok(self.lease(target, place, now)),
+            None => self.pick_thoroughly(tried, place, now),
+        }
     }
 
     /// Any target not in `tried`, healthy or not: for the pool that must not give up (fail-open).
     pub fn pick_any(&self, tried: &[SocketAddr], now: Instant) -> Result<Lease, NoTarget> {
         let now = self.shared.clock.at(now);
-        self.members.read(|members, turns| {
-            self.lease(members, self.terms(tried, Use::Out, now), |terms| {
+        let place = self.place()?;
+        let target = self.members.read(|members, turns| {
+            seat_or_why(members, self.terms(tried, Use::Out, now), |terms| {
                 let next = self.next(members, &members.rotation, turns, terms);
                 next.or_else(|| members.targets().find(|target| terms.admit(target)))
             })
-        })
+        })?;
+        Ok(self.lease(target, place, now))
     }
 
     /// Where the healthy target whose turn is the `turn`th listens, for a call that is no request: nothing is counted, and
@@ -198,7 +203,8 @@ impl Pool {
     }
 
     /// Whether it is time to look who is eligible, and for the caller to do so.
-    fn takes_a_look(&self, members: &Members, now: u64) -> bool {
+    fn takes_a_look(&self, now: u64) -> bool {
+        let members = self.members.load();
         members.eligible.is_stale(self.shared.version(), now)
             && !self.shared.looking.swap(true, Ordering::Acquire)
     }
@@ -213,27 +219,34 @@ impl Pool {
         self.shared.looking.store(false, Ordering::Release);
     }
 
-    fn pick_among(
+    /// As `pick`, for when it is time to look who is eligible, or none of those takes the turn.
+    ///
+    /// It stays out of `pick`, which is short for the one case that nearly every request is.
+    #[cold]
+    fn pick_thoroughly(
         &self,
-        members: &Members,
-        turns: &mut Turns,
         tried: &[SocketAddr],
+        place: Option<Place>,
         now: u64,
     ) -> Result<Lease, NoTarget> {
-        let Eligible {
-            rotation,
-            condition,
-            ..
-        } = &members.eligible;
-        self.lease(members, self.terms(tried, *condition, now), |terms| {
-            let next = self.next(members, rotation, turns, terms);
-            // Where nobody is eligible there is nobody to look for.
-            let best = || {
-                let from = self.shared.turn.load(Ordering::Relaxed);
-                (rotation.len() > 0).then(|| members.best(from, &terms.at_least(Use::Unproven)))?
-            };
-            next.or_else(best)
-        })
+        if self.takes_a_look(now) {
+            self.look(now);
+        }
+        let target = self.members.read(|members, turns| {
+            let Eligible { rotation, .. } = &members.eligible;
+            let terms = self.terms(tried, members.eligible.condition, now);
+            seat_or_why(members, terms, |terms| {
+                let next = self.next(members, rotation, turns, terms);
+                // Where nobody is eligible there is nobody to look for.
+                let best = || {
+                    let from = self.shared.turn.load(Ordering::Relaxed);
+                    (rotation.len() > 0)
+                        .then(|| members.best(from, &terms.at_least(Use::Unproven)))?
+                };
+                next.or_else(best)
+            })
+        })?;
+        Ok(self.lease(target, place, now))
     }
 
     /// What a request that has tried `tried` asks of a target.
@@ -272,29 +285,9 @@ impl Pool {
         next.map(|position| &members.active[position].target)
     }
 
-    /// A place at the target that `choose` chooses on `terms`.
-    fn lease<'a>(
-        &self,
-        members: &'a Members,
-        terms: Terms<'_>,
-        mut choose: impl FnMut(&Terms<'_>) -> Option<&'a Handle>,
-    ) -> Result<Lease, NoTarget> {
-        let place = self.place()?;
-        while let Some(target) = choose(&terms) {
-            // Somebody else may have taken the last place meanwhile; then there is one target less to choose from.
-            if target.take_seat(terms.most) {
-                return Ok(Lease::new(target.target(), place, &terms));
-            }
-        }
-        if members.active.is_empty() {
-            return Err(NoTarget::Empty);
-        }
-        let is_full = terms.most > 0 && choose(&Terms { most: 0, ..terms }).is_some();
-        Err(if is_full {
-            NoTarget::Full
-        } else {
-            NoTarget::Unhealthy
-        })
+    fn lease(&self, target: Arc<Target>, place: Option<Place>, now: u64) -> Lease {
+        let has_seat = self.settings.max_requests_per_target > 0;
+        Lease::new(target, place, has_seat, now)
     }
 
     /// A place in the pool, where places are counted.
@@ -337,6 +330,40 @@ impl Shared {
     fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
     }
+}
+
+/// A seat at the target that `choose` chooses on `terms`.
+fn seat<'a>(
+    terms: &Terms<'_>,
+    mut choose: impl FnMut(&Terms<'_>) -> Option<&'a Handle>,
+) -> Option<Arc<Target>> {
+    loop {
+        let target = choose(terms)?;
+        // Somebody else may have taken the last seat meanwhile; then there is one target less to choose from.
+        if target.take_seat(terms.most) {
+            return Some(target.target());
+        }
+    }
+}
+
+/// As `seat`, or why `members` have none.
+fn seat_or_why<'a>(
+    members: &'a Members,
+    terms: Terms<'_>,
+    mut choose: impl FnMut(&Terms<'_>) -> Option<&'a Handle>,
+) -> Result<Arc<Target>, NoTarget> {
+    if let Some(target) = seat(&terms, &mut choose) {
+        return Ok(target);
+    }
+    if members.active.is_empty() {
+        return Err(NoTarget::Empty);
+    }
+    let is_full = terms.most > 0 && choose(&Terms { most: 0, ..terms }).is_some();
+    Err(if is_full {
+        NoTarget::Full
+    } else {
+        NoTarget::Unhealthy
+    })
 }
 
 #[cfg(test)]

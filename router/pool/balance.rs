@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use config::model::Balance;
 use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
+use rand::{RngCore, SeedableRng};
 
 use super::rotation::Rotation;
 
@@ -67,21 +67,31 @@ pub(super) fn next(
             // A turn that is not taken is the next one's, so the shares of the others stay exact.
             .find(|&position| takes(position)),
         Balance::Random => any(rotation, takes),
-        Balance::LeastRequests => {
-            let first = any(rotation, &takes)?;
-            let second = another(rotation, first, &takes);
-            second
-                .filter(|&second| busier(first, second))
-                .or(Some(first))
-        }
+        Balance::LeastRequests => less_busy(rotation, takes, busier),
     }
+}
+
+/// The less busy one of two random turns of different targets.
+fn less_busy(
+    rotation: &Rotation,
+    takes: impl Fn(usize) -> bool,
+    busier: impl Fn(usize, usize) -> bool,
+) -> Option<usize> {
+    let [first, second] = draw(rotation.len() as u32).map(|turn| rotation.turn(turn));
+    let first = first.filter(|&first| takes(first));
+    let first = first.or_else(|| any(rotation, &takes))?;
+    let second = second.filter(|&second| second != first && takes(second));
+    let second = second.or_else(|| another(rotation, first, &takes));
+    second
+        .filter(|&second| busier(first, second))
+        .or(Some(first))
 }
 
 /// A random turn, so in proportion to the weights.
 fn any(rotation: &Rotation, takes: impl Fn(usize) -> bool) -> Option<usize> {
     let round = rotation.len() as u32;
     (0..TURNS)
-        .filter_map(|_| rotation.turn(draw(round)))
+        .filter_map(|_| rotation.turn(draw(round)[0]))
         .find(|&position| takes(position))
 }
 
@@ -93,9 +103,9 @@ fn another(rotation: &Rotation, first: usize, takes: impl Fn(usize) -> bool) -> 
         return None;
     }
     let round = rotation.len() as u32;
-    let mut drawn = (0..DRAWS).filter_map(|_| rotation.turn(draw(round)));
+    let mut drawn = (0..DRAWS).filter_map(|_| rotation.turn(draw(round)[0]));
     drawn.find(is_other).or_else(|| {
-        let from = draw(positions.len() as u32) as usize;
+        let from = draw(positions.len() as u32)[0] as usize;
         let around = positions[from..].iter().chain(&positions[..from]);
         around
             .take(DRAWS)
@@ -104,9 +114,13 @@ fn another(rotation: &Rotation, first: usize, takes: impl Fn(usize) -> bool) -> 
     })
 }
 
-/// A random number below `below`, which is not 0.
-fn draw(below: u32) -> u32 {
-    CHANCE.with_borrow_mut(|chance| chance.random_range(0..below))
+/// Two random numbers below `below`, by one look at the generator.
+///
+/// Each is its half of 64 random bits as a part of 2^32, so one is likelier than another by at most `below` / 2^32.
+fn draw(below: u32) -> [u32; 2] {
+    let chance = CHANCE.with_borrow_mut(SmallRng::next_u64);
+    [chance as u32, (chance >> 32) as u32]
+        .map(|half| ((u64::from(half) * u64::from(below)) >> 32) as u32)
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::target::Target;
-use super::terms::Terms;
 use super::{EjectionCause, NoTarget, Pool, Shared};
 
 /// A request's place at a target; dropping it gives the place back.
@@ -42,12 +41,18 @@ pub enum Failure {
 
 impl Lease {
     /// For a request that has its place in the pool, and a seat at `target` where `terms` limit those.
-    pub(super) fn new(target: Arc<Target>, place: Option<Place>, terms: &Terms<'_>) -> Self {
+    /// Of `target` from `started` on; `has_seat` where the requests of a target are limited.
+    pub(super) fn new(
+        target: Arc<Target>,
+        place: Option<Place>,
+        has_seat: bool,
+        started: u64,
+    ) -> Self {
         Self {
             target,
-            started: terms.now,
+            started,
             _place: place,
-            has_seat: terms.most > 0,
+            has_seat,
         }
     }
 

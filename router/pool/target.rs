@@ -54,6 +54,8 @@ pub(super) enum Use {
 pub(super) struct Target {
     /// Requests in flight, where their number is limited.
     seats: AtomicU32,
+    /// References to it that are no requests.
+    pub(super) handles: AtomicU32,
     health: AtomicU8,
     slow_from: AtomicU64,
     ejected_until: AtomicU64,
@@ -61,8 +63,6 @@ pub(super) struct Target {
     pub(super) id: u64,
     pub(super) address: SocketAddr,
     registered: u64,
-    /// References to it that are no requests.
-    pub(super) handles: AtomicU32,
     health_before: AtomicU8,
     health_since: AtomicU64,
     /// Thousandths of turns that it was offered during slow start; a whole one is taken.
@@ -96,7 +96,9 @@ impl Clock {
 
     pub(super) fn at(&self, now: Instant) -> u64 {
         let elapsed = now.saturating_duration_since(self.origin);
-        (elapsed + Self::HEAD_START).as_micros() as u64
+        // Each request asks; as `Duration`s these would be summed in 128 bits.
+        let micros = elapsed.as_secs() * 1_000_000 + u64::from(elapsed.subsec_micros());
+        micros + Self::HEAD_START.as_micros() as u64
     }
 
     pub(super) fn before(&self, now: Instant, ago: Duration) -> u64 {
