@@ -7,6 +7,7 @@
 //! ```text
 //! cargo bench --bench proxy                    CPU per request, 5 rounds
 //! cargo bench --bench proxy -- --counts        user instructions per request (callgrind)
+//! cargo bench --bench proxy -- --counts --tls  the same over TLS 1.3
 //! cargo bench --bench proxy -- --idle          memory per idle connection
 //! cargo bench --bench proxy -- --reload        reload of 1,000 routes under load
 //! cargo bench --bench proxy -- --health        CPU per health check, 10,000 targets
@@ -51,7 +52,10 @@ fn main() -> Result<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["backend", name] => backend::run(name),
-        ["bare", listen, targets @ ..] => bare::run(listen, targets),
+        ["bare", listen, targets @ ..] => bare::run(listen, None, targets),
+        ["bare-tls", listen, cert, key, targets @ ..] => {
+            bare::run(listen, Some([cert, key]), targets)
+        }
         ["checked"] => health::checked(),
         ["floor", port] => health::floor(port.parse()?),
         [
@@ -63,6 +67,7 @@ fn main() -> Result<()> {
         [] => cpu::run(5),
         ["--rounds", rounds] => cpu::run(rounds.parse()?),
         ["--counts"] => counts::run(),
+        ["--counts", "--tls"] => counts::run_over_tls(),
         ["--idle"] => idle::run(),
         ["--reload"] => reload::run(),
         ["--health"] => health::run(),

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::Result;
 use async_trait::async_trait;
 use pingora_core::listeners::ListenerConfig;
+use pingora_core::listeners::tls::TlsSettings;
 use pingora_core::protocols::l4::stream::L4BufferSettings;
 use pingora_core::server::Server;
 use pingora_core::server::configuration::{Opt, ServerConf};
@@ -17,8 +18,8 @@ struct Bare {
     next: AtomicUsize,
 }
 
-/// The role `bare LISTEN TARGET...`.
-pub(crate) fn run(listen: &str, targets: &[&str]) -> Result<()> {
+/// The role `bare LISTEN TARGET...`, and `bare-tls LISTEN CERT KEY TARGET...`.
+pub(crate) fn run(listen: &str, tls: Option<[&str; 2]>, targets: &[&str]) -> Result<()> {
     let targets = targets
         .iter()
         .map(|target| target.parse())
@@ -38,7 +39,15 @@ pub(crate) fn run(listen: &str, targets: &[&str]) -> Result<()> {
     };
     let mut service = http_proxy_service(&server.configuration, bare);
     let buffers = L4BufferSettings::new(4096, 4096);
-    service.add_listener(ListenerConfig::tcp(listen).l4_buffer(buffers));
+    let mut listener = ListenerConfig::tcp(listen).l4_buffer(buffers);
+    if let Some([cert, key]) = tls {
+        // pingora's own choice would be another library than kanaria's.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let mut settings = TlsSettings::intermediate(cert, key)?;
+        settings.enable_h2();
+        listener = listener.tls(settings);
+    }
+    service.add_listener(listener);
     server.add_service(service);
     server.run_forever()
 }

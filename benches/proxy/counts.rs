@@ -14,27 +14,48 @@ use crate::cpu::send;
 use crate::peer::{Backends, Peer};
 use crate::process::installed;
 use crate::say;
+use crate::tls::{self, Certificate};
 
 const REQUESTS: usize = 4_000;
 
+/// What is counted.
+#[derive(Clone, Copy)]
+struct Job<'a> {
+    client: &'a str,
+    tls: Option<&'a Certificate>,
+}
+
 /// Counts bare pingora and kanaria, with clients that hold a cookie and with new ones, and prints a table.
 pub(crate) fn run() -> Result<()> {
+    let jobs = ["known", "new"].map(|client| Job { client, tls: None });
+    table(&jobs)
+}
+
+/// As `run`, over kept connections of TLS 1.3, with clients that hold a cookie.
+pub(crate) fn run_over_tls() -> Result<()> {
+    let certificate = Certificate::make()?;
+    table(&[Job {
+        client: "known",
+        tls: Some(&certificate),
+    }])
+}
+
+fn table(jobs: &[Job<'_>]) -> Result<()> {
     if !installed("valgrind") {
         bail!("counting needs valgrind");
     }
     let backends = Backends::start()?;
     say("| proxy | clients | user instructions per request | to bare pingora |");
     say("| --- | --- | --: | --: |");
-    for client in ["known", "new"] {
+    for &job in jobs {
         let mut bare = None;
         for peer in [Peer::Bare, Peer::Kanaria, Peer::KanariaLogging] {
-            let (twice, took) = total(peer, &backends, (2 * REQUESTS, client), Duration::ZERO)?;
-            let (once, _) = total(peer, &backends, (REQUESTS, client), took)?;
-            let each = (twice.saturating_sub(once)) as f64 / REQUESTS as f64;
+            let each = each(peer, &backends, job)?;
             let floor = *bare.get_or_insert(each);
             say(format!(
-                "| {} | {client} | {each:.0} | {:.3} |",
+                "| {} | {} | {each:.0} | {:.3} |",
                 peer.name(),
+                job.client,
                 each / floor
             ));
         }
@@ -42,11 +63,18 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
+/// Instructions of one request.
+fn each(peer: Peer, backends: &Backends, job: Job<'_>) -> Result<f64> {
+    let (twice, took) = total(peer, backends, (2 * REQUESTS, job), Duration::ZERO)?;
+    let (once, _) = total(peer, backends, (REQUESTS, job), took)?;
+    Ok((twice.saturating_sub(once)) as f64 / REQUESTS as f64)
+}
+
 /// Instructions of a whole run, and the time that it took, which is `least` or more.
 fn total(
     peer: Peer,
     backends: &Backends,
-    (requests, client): (usize, &str),
+    (requests, job): (usize, Job<'_>),
     least: Duration,
 ) -> Result<(u64, Duration)> {
     let wrapper = [
@@ -55,8 +83,11 @@ fn total(
         "--callgrind-out-file=/dev/null",
     ];
     let start = Instant::now();
-    let mut running = peer.start(backends, &wrapper.map(str::to_owned))?;
-    send(&running, requests, client)?;
+    let mut running = peer.start_over(backends, &wrapper.map(str::to_owned), job.tls)?;
+    match job.tls {
+        Some(_) => tls::send(&running, "tls-1", requests)?,
+        None => send(&running, requests, job.client)?,
+    }
     thread::sleep(least.saturating_sub(start.elapsed()));
     let took = start.elapsed();
     // pingora ends at once on SIGINT; so does kanaria.

@@ -62,11 +62,6 @@ impl Peer {
         }
     }
 
-    /// Whether it can be asked to end TLS.
-    pub(crate) fn ends_tls(self) -> bool {
-        self != Self::Bare
-    }
-
     /// Starts it; `wrapper` goes in front of its command, as a profiler does.
     pub(crate) fn start(self, backends: &Backends, wrapper: &[String]) -> Result<Running> {
         self.start_over(backends, wrapper, None)
@@ -109,12 +104,7 @@ impl Peer {
         };
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         Ok(match self {
-            Self::Bare => own(&[
-                "bare",
-                &address.to_string(),
-                &backends.ec2.to_string(),
-                &backends.ecs.to_string(),
-            ])?,
+            Self::Bare => bare(backends, address, tls)?,
             Self::Kanaria | Self::KanariaLogging => {
                 let log = self == Self::KanariaLogging;
                 let file = kanaria(backends, address, admin, log, tls);
@@ -148,6 +138,21 @@ impl Backends {
             _processes: processes,
         })
     }
+}
+
+fn bare(
+    backends: &Backends,
+    address: SocketAddr,
+    tls: Option<&Certificate>,
+) -> Result<Vec<String>> {
+    let address = address.to_string();
+    let mut words = vec!["bare".to_owned(), address];
+    if let Some(tls) = tls {
+        words[0].push_str("-tls");
+        words.extend([tls.cert(), tls.key()].map(|path| path.display().to_string()));
+    }
+    words.extend([backends.ec2, backends.ecs].map(|target| target.to_string()));
+    own(&words.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// The head of every file of kanaria here.

@@ -1,6 +1,6 @@
-//! What TLS costs: full handshakes, and requests over kept connections by HTTP/1.1 and HTTP/2, beside nginx and HAProxy.
+//! What TLS costs: full handshakes, and requests over kept connections by HTTP/1.1 and HTTP/2, beside bare pingora, nginx and HAProxy.
 //!
-//! All have the same certificate (ECDSA P-256) and one thread. Handshakes are of TLS 1.3 by X25519, which all three
+//! All have the same certificate (ECDSA P-256) and one thread. Handshakes are of TLS 1.3 by X25519, which all
 //! can do, and never resumed; a last row shows what the exchange that outlasts quantum computers costs beside it.
 
 use std::fs;
@@ -50,10 +50,7 @@ struct Job {
 /// Measures every peer `rounds` times, with a `part` of the usual counts, and prints a table for each job.
 pub(crate) fn run(rounds: usize, part: usize) -> Result<()> {
     let (backends, certificate) = (Backends::start()?, Certificate::make()?);
-    let peers: Vec<_> = Peer::here()
-        .into_iter()
-        .filter(|peer| peer.ends_tls())
-        .collect();
+    let peers = Peer::here();
     for (name, role, count) in [
         ("full handshakes, TLS 1.3, X25519", "shake", 8_000),
         (
@@ -82,15 +79,16 @@ pub(crate) fn run(rounds: usize, part: usize) -> Result<()> {
 /// How many a second of CPU of the whole process.
 fn rate(peer: Peer, backends: &Backends, certificate: &Certificate, job: Job) -> Result<f64> {
     let running = peer.start_over(backends, &[], Some(certificate))?;
-    send(&running, job, job.count.div_ceil(10))?;
+    send(&running, job.role, job.count.div_ceil(10))?;
     let before = running.process.cpu()?;
-    send(&running, job, job.count)?;
+    send(&running, job.role, job.count)?;
     let spent = running.process.cpu()? - before;
     Ok(job.count as f64 / spent.max(Duration::from_millis(10)).as_secs_f64())
 }
 
-fn send(running: &Running, job: Job, count: usize) -> Result<()> {
-    let role = own(&[job.role, &running.address.to_string(), &count.to_string()])?;
+/// Does the role `role` of this binary `count` times, and waits until all is done.
+pub(crate) fn send(running: &Running, role: &str, count: usize) -> Result<()> {
+    let role = own(&[role, &running.address.to_string(), &count.to_string()])?;
     Process::start(Core::Second, &role, true)?.done()
 }
 
@@ -122,7 +120,7 @@ fn table(job: Job, peers: &[Peer], rates: &[Vec<f64>]) {
 }
 
 impl Certificate {
-    fn make() -> Result<Self> {
+    pub(crate) fn make() -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let key = rcgen::KeyPair::generate()?;
         let cert = rcgen::CertificateParams::new([HOST.to_owned()])?.self_signed(&key)?;
