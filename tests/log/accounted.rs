@@ -88,12 +88,14 @@ fn sorted<T: Ord>(items: impl IntoIterator<Item = T>) -> Vec<T> {
 fn lines_are_the_requests_that_finished_in_all_three_forms_whatever_happens() {
     let (ec2, ecs) = Stub::troubled();
     let slow = "[[routes]]\nname = \"slow\"\nmatch = { path = [\"/slow\"] }\nstable = \"ec2\"";
-    let rotate = "{ size = \"64KiB\", keep = 100000 }";
+    // So that some files are filled, not so many that listing them is the work.
+    let size = sized(64, 16 * 1024);
+    let rotate = format!("{{ size = \"{size}KiB\", keep = 100000 }}");
     let file = File::split(&ec2, &ecs, "ec2 = 50, ecs = 50")
         .before(slow)
         .server("drain_timeout = \"3s\"")
         .quiet()
-        .after(&logs(rotate));
+        .after(&logs(&rotate));
     let mut kanaria = Kanaria::start(&file);
     let paths = NAMES.map(|name| kanaria.path(name));
     let tails = paths.each_ref().map(|path| Tail::start(path));
