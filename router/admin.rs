@@ -14,6 +14,7 @@ mod page;
 mod problem;
 mod ramp;
 mod report;
+mod scrape;
 mod serve;
 mod shadow;
 mod shares;

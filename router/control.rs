@@ -44,8 +44,8 @@ pub use comparison::{
 pub use cookies::{CacheableView, CookieView, CookiesView, FindingView, SkewView, TwiceView};
 pub use forecast::{ForecastView, HarmForecast, StepForecast, forecast, rules};
 pub use house::{
-    DiscoveryView, DriftCause, DriftView, Health, House, Invalid, Observation, Probing, RangeView,
-    Share, TargetView,
+    DiscoveryView, DriftCause, DriftView, Form, Health, House, Invalid, Observation, Probing,
+    RangeView, Share, TargetView,
 };
 pub use lend::{Loan, Settled, Terms};
 pub use notice::Notice;

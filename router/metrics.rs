@@ -1,4 +1,4 @@
-//! Counters and gauges in the Prometheus text format, in a registry of their own.
+//! What is counted, and how Prometheus is shown it: as text, or as messages, which have native histograms (decision 27).
 //!
 //! Label values are names of the file, fixed words and status codes; nothing a client sends becomes a label.
 //! A part of a label set that is not known (the route of a request that matched none) is the empty text, which
@@ -9,10 +9,15 @@ mod changes;
 mod cookies;
 mod discovery;
 mod drift;
+mod family;
+mod grid;
 mod guard;
 mod key;
 mod logs;
+mod measure;
+mod messages;
 mod own;
+mod process;
 mod requests;
 mod series;
 mod shadow;
@@ -20,6 +25,8 @@ mod shares;
 mod spans;
 mod switches;
 mod targets;
+mod text;
+mod times;
 mod tls;
 mod webhooks;
 
@@ -30,10 +37,6 @@ use std::time::{Duration, Instant};
 
 use config::model::ProxyProtocol;
 use config::snapshot::{Listener, Snapshot, Structure};
-use prometheus::proto::MetricFamily;
-use prometheus::{
-    GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
-};
 
 use crate::clients::Clients;
 use crate::pool::Pools;
@@ -44,11 +47,14 @@ use cookies::Cookies;
 pub use cookies::Sighted;
 use discovery::Discovery;
 pub use drift::{Drift, Part};
+use family::Family;
 pub use guard::Guarded;
 use guard::Guards;
 pub(crate) use logs::LogSeries;
 use logs::Logs;
-use own::Own;
+use measure::Ratio;
+pub use measure::{Counter, Gauge};
+use own::{Exposition, Own};
 use requests::Requests;
 use shadow::Shadow;
 pub use shares::Share;
@@ -76,19 +82,19 @@ pub(crate) const PROXY_HEADERS: [&str; 5] =
 
 /// Everything kanaria counts.
 pub struct Metrics {
-    registry: Registry,
+    exposition: Exposition,
     requests: Requests,
-    errors: Vec<(Cause, IntCounter)>,
-    weight_ratio: GaugeVec,
+    errors: Vec<(Cause, Arc<Counter>)>,
+    weight_ratio: Arc<Family<Ratio>>,
     changes: Changes,
     targets: Targets,
-    connections: IntGaugeVec,
-    refused: IntCounterVec,
-    introductions: IntCounterVec,
-    desync: Vec<IntCounter>,
-    invalid_headers: IntCounter,
-    retries: IntCounterVec,
-    fail_open: IntCounterVec,
+    connections: Arc<Family<Gauge>>,
+    refused: Arc<Family<Counter>>,
+    introductions: Arc<Family<Counter>>,
+    desync: Vec<Arc<Counter>>,
+    invalid_headers: Arc<Counter>,
+    retries: Arc<Family<Counter>>,
+    fail_open: Arc<Family<Counter>>,
     cookies: Cookies,
     discovery: Discovery,
     guards: Guards,
@@ -99,7 +105,7 @@ pub struct Metrics {
     webhooks: Webhooks,
     pools: OnceLock<Arc<Pools>>,
     clients: OnceLock<Arc<Clients>>,
-    uncounted: IntCounter,
+    uncounted: Arc<Counter>,
     /// Held while series are set as a whole or looked at; in it the file whose series were never looked at.
     unshown: Mutex<Option<Arc<Structure>>>,
     /// Bytes of the last text.
@@ -115,14 +121,11 @@ impl Default for Metrics {
 impl Metrics {
     /// Nothing counted yet.
     pub fn new() -> Self {
-        let registry = Registry::new();
-        let own = Own(&registry);
+        let own = Own::default();
         own.process();
-        own.constant(
-            "kanaria_build_info",
-            "The version that runs.",
-            &[("version", env!("CARGO_PKG_VERSION"))],
-        );
+        own.gauges("kanaria_build_info", "The version that runs.", &["version"])
+            .of(&[env!("CARGO_PKG_VERSION")])
+            .set(1);
         Self {
             requests: Requests::new(&own),
             errors: errors_of_ours(&own),
@@ -179,7 +182,7 @@ impl Metrics {
             ),
             unshown: Mutex::default(),
             length: AtomicUsize::new(0),
-            registry,
+            exposition: own.exposition(),
         }
     }
 
@@ -188,19 +191,26 @@ impl Metrics {
         self.unshown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The text that `/metrics` answers.
+    /// Everything in the text format of Prometheus.
     pub fn gather(&self) -> String {
-        let families = self.families();
         // As long as the last one, and some more: to make it longer again and again would copy it as often.
         let mut text = String::with_capacity(self.length.load(Ordering::Relaxed) * 9 / 8);
-        TextEncoder::new()
-            .encode_utf8(&families, &mut text)
-            .expect("every series has a name and a value");
+        let _one_at_a_time = self.fresh();
+        self.exposition.write_text(&mut text);
         self.length.store(text.len(), Ordering::Relaxed);
         text
     }
 
-    fn families(&self) -> Vec<MetricFamily> {
+    /// The same as messages of `io.prometheus.client`, each after its length, with native histograms.
+    pub fn messages(&self) -> Vec<u8> {
+        let mut messages = Vec::new();
+        let _one_at_a_time = self.fresh();
+        self.exposition.write_messages(&mut messages);
+        messages
+    }
+
+    /// Series that are copies show what they are copies of, and stay so while the guard is held.
+    fn fresh(&self) -> MutexGuard<'_, Option<Arc<Structure>>> {
         let mut unshown = self.alone();
         if let Some(structure) = unshown.take() {
             self.show(&structure);
@@ -209,9 +219,8 @@ impl Metrics {
         let pools = self.pools.get().map(|pools| &**pools);
         self.targets.set(pools, Instant::now());
         let uncounted = self.clients.get().map_or(0, |clients| clients.uncounted());
-        self.uncounted.reset();
-        self.uncounted.inc_by(uncounted);
-        self.registry.gather()
+        self.uncounted.copy(uncounted);
+        unshown
     }
 
     /// The pools whose targets `kanaria_target_up` tells of; the first call counts.
@@ -277,11 +286,11 @@ impl Metrics {
             self.show_listener(listener);
         }
         for pool in &structure.pools {
-            self.fail_open.with_label_values(&[&*pool.name]);
+            self.fail_open.of(&[&*pool.name]);
             for cause in RETRIED {
                 for result in Retried::ALL {
                     let labels = [&*pool.name, cause.as_str(), result.as_str()];
-                    self.retries.with_label_values(&labels);
+                    self.retries.of(&labels);
                 }
             }
         }
@@ -299,15 +308,14 @@ impl Metrics {
 
     fn show_listener(&self, listener: &Listener) {
         for limit in CONNECTION_LIMITS {
-            self.refused.with_label_values(&[&*listener.name, limit]);
+            self.refused.of(&[&*listener.name, limit]);
         }
         if listener.tls.is_some() {
             self.tls.show(&listener.name);
         }
         if listener.proxy_protocol == ProxyProtocol::Required {
             for cause in PROXY_HEADERS {
-                self.introductions
-                    .with_label_values(&[&*listener.name, cause]);
+                self.introductions.of(&[&*listener.name, cause]);
             }
         }
     }
@@ -328,8 +336,8 @@ impl Metrics {
     }
 
     /// The gauge of a listener's open connections: resolve it once, then `inc` and `dec`.
-    pub fn connections(&self, listener: &str, protocol: &'static str) -> IntGauge {
-        self.connections.with_label_values(&[listener, protocol])
+    pub fn connections(&self, listener: &str, protocol: &'static str) -> Arc<Gauge> {
+        self.connections.of(&[listener, protocol])
     }
 
     /// A connection was accepted, or it turned out that it speaks `protocol`.
@@ -344,7 +352,7 @@ impl Metrics {
 
     /// A connection was closed at once: as many as `limit` says are open.
     pub fn connection_refused(&self, listener: &str, limit: &str) {
-        self.refused.with_label_values(&[listener, limit]).inc();
+        self.refused.of(&[listener, limit]).inc();
     }
 
     /// The clients whose limits `kanaria_clients_uncounted_total` tells of; the first call counts.
@@ -355,9 +363,7 @@ impl Metrics {
 
     /// A connection was closed because its PROXY header was refused for `cause`.
     pub fn introduction_refused(&self, listener: &str, cause: &str) {
-        self.introductions
-            .with_label_values(&[listener, cause])
-            .inc();
+        self.introductions.of(&[listener, cause]).inc();
     }
 
     /// A handshake of TLS ended: `full`, `resumed`, `failed` or `timed_out`.
@@ -377,7 +383,7 @@ impl Metrics {
     }
 
     /// Counts the copies of requests of `route` that became `result`.
-    pub(crate) fn shadow(&self, route: &str, result: &str) -> IntCounter {
+    pub(crate) fn shadow(&self, route: &str, result: &str) -> Arc<Counter> {
         self.shadow.of(route, result)
     }
 
@@ -420,12 +426,12 @@ impl Metrics {
         for retry in &record.retries {
             let pool = &*snapshot.pool(retry.pool).name;
             let labels = [pool, retry.cause.as_str(), retry.result.as_str()];
-            self.retries.with_label_values(&labels).inc();
+            self.retries.of(&labels).inc();
         }
         let served = record.decision.and_then(|decision| decision.choice);
         if let (true, Some(choice)) = (record.fail_open, served) {
             let pool = &*snapshot.pool(choice.pool).name;
-            self.fail_open.with_label_values(&[pool]).inc();
+            self.fail_open.of(&[pool]).inc();
         }
     }
 
@@ -440,19 +446,18 @@ impl Metrics {
 }
 
 /// A counter for every reason, at 0 from the start.
-fn desync(own: &Own<'_>) -> Vec<IntCounter> {
+fn desync(own: &Own) -> Vec<Arc<Counter>> {
     let counters = own.counters(
         "kanaria_desync_total",
         "Requests whose head is not compliant, served or refused, by the worst about it.",
         &["class", "reason"],
     );
-    let each = Desync::ALL
-        .map(|desync| counters.with_label_values(&[desync.class().as_str(), desync.as_str()]));
+    let each = Desync::ALL.map(|desync| counters.of(&[desync.class().as_str(), desync.as_str()]));
     each.into()
 }
 
 /// A counter for every cause that is not the target's, at 0 from the start: an alert needs the series before the error.
-fn errors_of_ours(own: &Own<'_>) -> Vec<(Cause, IntCounter)> {
+fn errors_of_ours(own: &Own) -> Vec<(Cause, Arc<Counter>)> {
     let errors = own.counters(
         "kanaria_router_errors_total",
         "Requests that a client or kanaria itself spoiled; the target's errors are not among them.",
@@ -461,7 +466,7 @@ fn errors_of_ours(own: &Own<'_>) -> Vec<(Cause, IntCounter)> {
     Cause::ALL
         .into_iter()
         .filter(|cause| cause.blame() != Blame::Target)
-        .map(|cause| (cause, errors.with_label_values(&[cause.as_str()])))
+        .map(|cause| (cause, errors.of(&[cause.as_str()])))
         .collect()
 }
 

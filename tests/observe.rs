@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::support::messages::{Family, Histogram, families};
 use crate::support::{File, Kanaria, Stub, get, volley};
 
 fn deploy() -> PathBuf {
@@ -181,4 +183,83 @@ fn the_command_prints_what_is_counted_for_prometheus_for_programs_and_for_macker
         "{}",
         mackerel.stdout
     );
+}
+
+/// All series of a histogram.
+fn histograms(family: &Family) -> Vec<&Histogram> {
+    let metrics = family.metrics.iter();
+    metrics
+        .filter_map(|metric| metric.histogram.as_ref())
+        .collect()
+}
+
+/// The exact quantile of `values` is in the native bucket that all `histograms` together have it in.
+#[track_caller]
+fn check_quantile(what: &str, q: f64, histograms: &[&Histogram], values: &mut [f64]) {
+    values.sort_by(f64::total_cmp);
+    let rank = (q * values.len() as f64).ceil() as usize;
+    let exact = values[rank - 1];
+    let mut buckets: Vec<_> = histograms.iter().flat_map(|it| it.native()).collect();
+    buckets.sort_by(|one, other| one.1.total_cmp(&other.1));
+    let mut below = 0;
+    let found = buckets.iter().find(|(.., count)| {
+        below += *count as usize;
+        below >= rank
+    });
+    let &(from, to, _) = found.expect("every request is in a bucket");
+    println!(
+        "{what}, quantile {q}: {exact} s by the log, {from} to {to} s by native buckets; bound: within"
+    );
+    // The log has microseconds.
+    assert!(exact >= from - 1e-6 && exact <= to + 1e-6);
+    assert!(from == 0.0 || to / from < 1.091);
+}
+
+#[test]
+fn who_takes_native_histograms_gets_them_and_they_agree_with_the_text_and_the_log() {
+    // From under a millisecond to half a second.
+    let target = Stub::with("ec2", |exchange| {
+        let path = exchange.path().trim_start_matches('/');
+        let doublings = path.parse::<u32>().unwrap_or(0) % 10;
+        std::thread::sleep(Duration::from_millis((1 << doublings) - 1));
+        exchange.plain()
+    });
+    let kanaria = Kanaria::start(&File::single(&target));
+    let n = 300;
+    volley(kanaria.public, n, 8, |n| get(&format!("/{n}"), ""));
+    let log = kanaria.log_of(n);
+    let (text, shown) = (kanaria.admin.metrics(), families(&kanaria.admin.messages()));
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let types: BTreeSet<_> = types.map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(types, shown.keys().map(String::as_str).collect());
+    let requests = &shown["kanaria_requests_total"].metrics;
+    let counted: f64 = requests
+        .iter()
+        .filter_map(|it| Some(it.counter.as_ref()?.value))
+        .sum();
+    assert_eq!(counted, n as f64);
+    for (name, field) in [
+        ("kanaria_request_duration_seconds", "duration_s"),
+        ("kanaria_upstream_duration_seconds", "upstream_ttfb_s"),
+    ] {
+        let histograms = histograms(&shown[name]);
+        for histogram in &histograms {
+            let native: u64 = histogram.native().iter().map(|(.., count)| count).sum();
+            assert_eq!(native, histogram.count);
+            let last = histogram.classic.last().expect("there are some");
+            assert_eq!((last.bound, last.count), (f64::INFINITY, histogram.count));
+        }
+        let sum: f64 = histograms.iter().map(|it| it.sum).sum();
+        assert!((sum - kanaria.admin.metric(&format!("{name}_sum"), &[])).abs() < 1e-9);
+        let count: u64 = histograms.iter().map(|it| it.count).sum();
+        assert_eq!(
+            count as f64,
+            kanaria.admin.metric(&format!("{name}_count"), &[])
+        );
+        let mut values: Vec<_> = log.iter().filter_map(|line| line[field].as_f64()).collect();
+        assert_eq!(values.len(), n);
+        for q in [0.1, 0.5, 0.9, 0.99] {
+            check_quantile(name, q, &histograms, &mut values);
+        }
+    }
 }

@@ -10,6 +10,7 @@ pub(crate) mod http2;
 mod jar;
 mod kanaria;
 mod load;
+pub(crate) mod messages;
 mod siege;
 mod stats;
 mod stub;

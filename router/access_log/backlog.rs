@@ -1,15 +1,14 @@
 //! What requests and the writer of a log know of each other: how much waits, and what is counted.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use config::model::{AccessLog, OnFull, STDOUT};
-use prometheus::IntCounter;
 use tokio::sync::Notify;
 
 use super::{CAPACITY, Line};
-use crate::metrics::{LogSeries, Metrics};
+use crate::metrics::{Counter, LogSeries, Metrics};
 
 /// Docker cuts longer lines of standard output into several records.
 const LONGEST: usize = 16 << 10;
@@ -27,10 +26,10 @@ pub(super) struct Backlog {
     /// No file has this log any more: it is written out, and nobody waits.
     pub(super) left: AtomicBool,
     pub(super) room: Notify,
-    pub(super) lines: IntCounter,
-    pub(super) dropped: IntCounter,
+    pub(super) lines: Arc<Counter>,
+    pub(super) dropped: Arc<Counter>,
     /// Lines that standard output may cut; `None` for a file.
-    long: Option<IntCounter>,
+    long: Option<Arc<Counter>>,
     said_full: Mutex<Option<Instant>>,
     said_long: Mutex<Option<Instant>>,
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use config::live;
 use config::model::{self, Failover, Role};
@@ -18,7 +18,7 @@ use super::changes::Name;
 use super::guard::Caller;
 use super::shares::{self, Shares};
 use super::targets::{self, Target};
-use super::{Admin, Phase, Problem, Shared, tagged};
+use super::{Admin, Phase, Problem, Shared, scrape, tagged};
 use crate::control::{
     CookiesView, DiscoveryView, GuardView, RampView, Rejection, Standing, in_file_order,
 };
@@ -148,17 +148,18 @@ pub(super) async fn readyz(State(admin): Shared) -> (StatusCode, &'static str) {
     }
 }
 
-/// Metrics as Prometheus text.
+/// Metrics as Prometheus text, or as the messages that `Accept` asks for.
 #[utoipa::path(get, path = "/metrics", tag = "probes", responses((status = 200, body = String), (status = "4XX", body = Problem)))]
-pub(super) async fn metrics(State(admin): Shared) -> Result<Response, Problem> {
+pub(super) async fn metrics(State(admin): Shared, headers: HeaderMap) -> Result<Response, Problem> {
     // Who may see them is the guard's business: every role may look.
-    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+    let form = scrape::form(&headers);
+    let kind = [(header::CONTENT_TYPE, scrape::content_type(form))];
     let house = Arc::clone(admin.control.house());
     // Tens of thousands of lines take their time, and an order must not wait for them.
-    let made = tokio::task::spawn_blocking(move || house.metrics()).await;
-    let text =
+    let made = tokio::task::spawn_blocking(move || house.metrics(form)).await;
+    let metrics =
         made.map_err(|_| Problem::unavailable("counting failed by a defect of the router"))?;
-    Ok((kind, text).into_response())
+    Ok((kind, metrics).into_response())
 }
 
 /// The router as a whole.

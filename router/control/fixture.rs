@@ -19,8 +19,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{
-    Account, Comparison, Control, CookiesView, DiscoveryView, GuardView, Health, House, Invalid,
-    Observation, Pace, Probing, Question, Run, Setup, Share, TargetView,
+    Account, Comparison, Control, CookiesView, DiscoveryView, Form, GuardView, Health, House,
+    Invalid, Observation, Pace, Probing, Question, Run, Setup, Share, TargetView,
 };
 use crate::diff::ShadowView;
 use crate::publish::Publisher;
@@ -320,8 +320,11 @@ impl House for Fake {
         None
     }
 
-    fn metrics(&self) -> String {
-        "kanaria_revision 1\n".into()
+    fn metrics(&self, form: Form) -> Vec<u8> {
+        match form {
+            Form::Messages => b"\x12".into(),
+            Form::Text => b"kanaria_revision 1\n".into(),
+        }
     }
 
     fn observe(&self, observation: Observation<'_>) {

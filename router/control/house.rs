@@ -61,10 +61,19 @@ pub trait House: Send + Sync + 'static {
     fn account(&self, state_dir: &Path, route: &str, starts_ms: &[u64]) -> io::Result<Account>;
     /// How the ramp of a route that runs gets on.
     fn pace(&self, route: &str) -> Option<Pace>;
-    /// All metrics as Prometheus text.
-    fn metrics(&self) -> String;
+    /// All metrics, as Prometheus reads them.
+    fn metrics(&self, form: Form) -> Vec<u8>;
     /// Counts what happened.
     fn observe(&self, observation: Observation<'_>);
+}
+
+/// What Prometheus reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Messages of `io.prometheus.client`, with native histograms.
+    Messages,
+    /// The text format.
+    Text,
 }
 
 /// Targets that are being asked: whether all answered as they must, or the first that did not and what was seen.

@@ -1,32 +1,38 @@
 //! Series of the live state and the file.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use config::model::Role;
 use config::snapshot::{Route, Snapshot, Structure};
-use prometheus::{Histogram, IntCounterVec, IntGauge, IntGaugeVec};
 
+use super::family::Family;
+use super::measure::{Counter, Gauge};
 use super::own::Own;
+use super::times::Times;
 
 /// What becomes of loading the file anew.
 const RELOADS: [&str; 4] = ["applied", "held", "refused", "unchanged"];
 
 pub(super) struct Changes {
-    in_force: Histogram,
-    revision: IntGauge,
-    config_info: IntGaugeVec,
-    reloads: IntCounterVec,
-    rollbacks: IntCounterVec,
+    in_force: Arc<Times>,
+    revision: Arc<Gauge>,
+    config_info: Arc<Family<Gauge>>,
+    reloads: Arc<Family<Counter>>,
+    rollbacks: Arc<Family<Counter>>,
 }
 
 impl Changes {
-    pub(super) fn new(own: &Own<'_>) -> Self {
+    pub(super) fn new(own: &Own) -> Self {
         Self {
-            in_force: own.histogram(
-                "kanaria_change_in_force_seconds",
-                "From a change being asked for to the last request decided without it being on its way.",
-                &[0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1],
-            ),
+            in_force: own
+                .times(
+                    "kanaria_change_in_force_seconds",
+                    "From a change being asked for to the last request decided without it being on its way.",
+                    &[],
+                    Times::of_changes,
+                )
+                .of(&[]),
             revision: own.gauge("kanaria_revision", "Number of the live state in force."),
             config_info: own.gauges(
                 "kanaria_config_info",
@@ -47,39 +53,39 @@ impl Changes {
         self.revision.set(snapshot.revision as i64);
         self.config_info.reset();
         let digest = &*snapshot.structure.digest;
-        self.config_info.with_label_values(&[digest]).set(1);
+        self.config_info.of(&[digest]).set(1);
     }
 
     pub(super) fn in_force(&self, time: Duration) {
-        self.in_force.observe(time.as_secs_f64());
+        self.in_force.observe(time);
     }
 
     pub(super) fn reloaded(&self, result: &str) {
-        self.reloads.with_label_values(&[result]).inc();
+        self.reloads.of(&[result]).inc();
     }
 
     pub(super) fn rolled_back(&self, route: &str, actor: &str) {
-        self.rollbacks.with_label_values(&[route, actor]).inc();
+        self.rollbacks.of(&[route, actor]).inc();
     }
 
     /// Shows who of `actors` and a guard may roll `route` back.
     pub(super) fn show(&self, route: &Route, actors: &[String]) {
         let guard = route.settings.guard.is_some().then_some("guard");
         for actor in actors.iter().map(String::as_str).chain(guard) {
-            self.rollbacks.with_label_values(&[&*route.name, actor]);
+            self.rollbacks.of(&[&*route.name, actor]);
         }
     }
 }
 
 /// A counter for every result, at 0 from the start.
-fn reloads(own: &Own<'_>) -> IntCounterVec {
+fn reloads(own: &Own) -> Arc<Family<Counter>> {
     let reloads = own.counters(
         "kanaria_reloads_total",
         "Attempts to load the file anew.",
         &["result"],
     );
     for result in RELOADS {
-        reloads.with_label_values(&[result]);
+        reloads.of(&[result]);
     }
     reloads
 }

@@ -1,14 +1,16 @@
 //! Series of cookies: conflicts between pools, names sent twice, parts of pages that may not fit, answers for caches.
 
-use prometheus::{IntCounterVec, IntGaugeVec};
+use std::sync::Arc;
 
+use super::family::Family;
+use super::measure::{Counter, Gauge};
 use super::own::Own;
 
 pub(super) struct Cookies {
-    conflicts: IntGaugeVec,
-    twice: IntCounterVec,
-    skew: IntCounterVec,
-    cacheable: IntCounterVec,
+    conflicts: Arc<Family<Gauge>>,
+    twice: Arc<Family<Counter>>,
+    skew: Arc<Family<Counter>>,
+    cacheable: Arc<Family<Counter>>,
 }
 
 /// What is seen of the cookies of one route.
@@ -27,7 +29,7 @@ pub struct Sighted<'a> {
 }
 
 impl Cookies {
-    pub(super) fn new(own: &Own<'_>) -> Self {
+    pub(super) fn new(own: &Own) -> Self {
         Self {
             conflicts: own.gauges(
                 "kanaria_cookie_conflicts",
@@ -60,14 +62,14 @@ impl Cookies {
         }
         for seen in sighted {
             let route = seen.route;
-            let conflicts = self.conflicts.with_label_values(&[route]);
+            let conflicts = self.conflicts.of(&[route]);
             conflicts.set(seen.conflicts as i64);
-            self.twice.with_label_values(&[route]).inc_by(seen.twice);
+            self.twice.of(&[route]).inc_by(seen.twice);
             for (cause, n) in seen.skew {
-                self.skew.with_label_values(&[route, cause]).inc_by(n);
+                self.skew.of(&[route, cause]).inc_by(n);
             }
             for (pool, n) in seen.cacheable {
-                self.cacheable.with_label_values(&[route, pool]).inc_by(n);
+                self.cacheable.of(&[route, pool]).inc_by(n);
             }
         }
     }

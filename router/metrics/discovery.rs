@@ -1,18 +1,19 @@
 //! Series of pools that find their targets: how old that is, and how often it failed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::{GaugeVec, IntCounterVec};
-
+use super::family::Family;
+use super::measure::{Counter, Ratio};
 use super::own::Own;
 
 pub(super) struct Discovery {
-    failures: IntCounterVec,
-    age: GaugeVec,
+    failures: Arc<Family<Counter>>,
+    age: Arc<Family<Ratio>>,
 }
 
 impl Discovery {
-    pub(super) fn new(own: &Own<'_>) -> Self {
+    pub(super) fn new(own: &Own) -> Self {
         Self {
             failures: own.counters(
                 "kanaria_discovery_failures_total",
@@ -32,8 +33,8 @@ impl Discovery {
         self.failures.reset();
         self.age.reset();
         for (pool, failures, age) in found {
-            self.failures.with_label_values(&[pool]).inc_by(failures);
-            self.age.with_label_values(&[pool]).set(age.as_secs_f64());
+            self.failures.of(&[pool]).inc_by(failures);
+            self.age.of(&[pool]).set(age.as_secs_f64());
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Series of guards and ramps.
 
-use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec};
+use std::sync::Arc;
 
+use super::family::Family;
+use super::measure::{Counter, Gauge, Ratio};
 use super::own::Own;
 
 /// What trips without evidence.
@@ -10,10 +12,10 @@ const HARD_LIMIT: &str = "hard_limit";
 const BUDGET: [&str; 2] = ["budget_extra_errors", "budget_users"];
 
 pub(super) struct Guards {
-    evidence: GaugeVec,
-    state: IntGaugeVec,
-    trips: IntCounterVec,
-    ramp_step: IntGaugeVec,
+    evidence: Arc<Family<Ratio>>,
+    state: Arc<Family<Gauge>>,
+    trips: Arc<Family<Counter>>,
+    ramp_step: Arc<Family<Gauge>>,
 }
 
 /// What the guard of a route says.
@@ -30,7 +32,7 @@ pub struct Guarded<'a> {
 }
 
 impl Guards {
-    pub(super) fn new(own: &Own<'_>) -> Self {
+    pub(super) fn new(own: &Own) -> Self {
         Self {
             evidence: own.ratios(
                 "kanaria_guard_log_evidence",
@@ -58,7 +60,7 @@ impl Guards {
     pub(super) fn set_ramps<'a>(&self, steps: impl Iterator<Item = (&'a str, usize)>) {
         self.ramp_step.reset();
         for (route, step) in steps {
-            self.ramp_step.with_label_values(&[route]).set(step as i64);
+            self.ramp_step.of(&[route]).set(step as i64);
         }
     }
 
@@ -72,22 +74,22 @@ impl Guards {
             has_budget,
         } in guarded
         {
-            self.state.with_label_values(&[route]).set(number(state));
+            self.state.of(&[route]).set(number(state));
             for (metric, log_evidence) in evidence {
-                let gauge = self.evidence.with_label_values(&[route, metric]);
+                let gauge = self.evidence.of(&[route, metric]);
                 gauge.set(log_evidence);
-                self.trips.with_label_values(&[route, metric]);
+                self.trips.of(&[route, metric]);
             }
             // All are there from the start, so that the first trip is seen as a rise.
             let others = BUDGET.iter().filter(|_| has_budget).chain([&HARD_LIMIT]);
             for cause in others {
-                self.trips.with_label_values(&[route, cause]);
+                self.trips.of(&[route, cause]);
             }
         }
     }
 
     pub(super) fn tripped(&self, route: &str, metric: &str) {
-        self.trips.with_label_values(&[route, metric]).inc();
+        self.trips.of(&[route, metric]).inc();
     }
 }
 

@@ -1,30 +1,32 @@
 //! Series of the access logs.
 
-use prometheus::{IntCounter, IntCounterVec, IntGaugeVec};
+use std::sync::Arc;
 
+use super::family::Family;
+use super::measure::{Counter, Gauge};
 use super::own::Own;
 
 pub(super) struct Logs {
-    lines: IntCounterVec,
-    dropped: IntCounterVec,
-    long: IntCounterVec,
+    lines: Arc<Family<Counter>>,
+    dropped: Arc<Family<Counter>>,
+    long: Arc<Family<Counter>>,
     /// Set from the logs' own counts at each look.
-    waiting: IntGaugeVec,
-    blocked: IntGaugeVec,
+    waiting: Arc<Family<Gauge>>,
+    blocked: Arc<Family<Gauge>>,
 }
 
 /// What one access log counts.
 pub(crate) struct LogSeries {
     /// Lines written.
-    pub(crate) lines: IntCounter,
+    pub(crate) lines: Arc<Counter>,
     /// Lines lost.
-    pub(crate) dropped: IntCounter,
+    pub(crate) dropped: Arc<Counter>,
     /// Lines that standard output may cut; `None` for a file.
-    pub(crate) long: Option<IntCounter>,
+    pub(crate) long: Option<Arc<Counter>>,
 }
 
 impl Logs {
-    pub(super) fn new(own: &Own<'_>) -> Self {
+    pub(super) fn new(own: &Own) -> Self {
         Self {
             lines: own.counters(
                 "kanaria_access_log_lines_total",
@@ -56,9 +58,9 @@ impl Logs {
 
     pub(super) fn of(&self, log: &str, is_stdout: bool) -> LogSeries {
         LogSeries {
-            lines: self.lines.with_label_values(&[log]),
-            dropped: self.dropped.with_label_values(&[log]),
-            long: is_stdout.then(|| self.long.with_label_values(&[log])),
+            lines: self.lines.of(&[log]),
+            dropped: self.dropped.of(&[log]),
+            long: is_stdout.then(|| self.long.of(&[log])),
         }
     }
 
@@ -67,8 +69,8 @@ impl Logs {
         self.waiting.reset();
         self.blocked.reset();
         for (log, bytes, is_blocked) in backlogs {
-            self.waiting.with_label_values(&[log]).set(*bytes as i64);
-            let blocked = self.blocked.with_label_values(&[log]);
+            self.waiting.of(&[log]).set(*bytes as i64);
+            let blocked = self.blocked.of(&[log]);
             blocked.set(i64::from(*is_blocked));
         }
     }

@@ -1,72 +1,108 @@
-//! Making series, so that a series is one statement where it is used.
+//! Making families, so that a family is one statement where it is used, and showing all that were made.
 
-use prometheus::core::Collector;
-use prometheus::process_collector::ProcessCollector;
-use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry,
-};
+use std::cell::RefCell;
+use std::sync::Arc;
 
-/// Makes series and registers them. Names are literals of this module, so neither can fail.
-pub(super) struct Own<'a>(pub(super) &'a Registry);
+use super::family::{Family, Measure, Shown};
+use super::measure::{Counter, Gauge, Ratio};
+use super::process::Process;
+use super::times::Times;
 
-const UNIQUE: &str = "series have valid names, each registered once";
+/// Makes families, and keeps them to be shown.
+#[derive(Default)]
+pub(super) struct Own(RefCell<Vec<Arc<dyn Shown>>>);
 
-impl Own<'_> {
-    fn register<C: Collector + Clone + 'static>(&self, series: prometheus::Result<C>) -> C {
-        let series = series.expect(UNIQUE);
-        self.0.register(Box::new(series.clone())).expect(UNIQUE);
-        series
-    }
+/// All that `/metrics` shows, in the order of the names.
+pub(super) struct Exposition(Vec<Arc<dyn Shown>>);
 
-    pub(super) fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-        self.register(IntCounterVec::new(Opts::new(name, help), labels))
-    }
-
-    pub(super) fn counter(&self, name: &str, help: &str) -> IntCounter {
-        self.register(IntCounter::new(name, help))
-    }
-
-    pub(super) fn gauge(&self, name: &str, help: &str) -> IntGauge {
-        self.register(IntGauge::new(name, help))
-    }
-
-    pub(super) fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
-        self.register(IntGaugeVec::new(Opts::new(name, help), labels))
-    }
-
-    pub(super) fn ratios(&self, name: &str, help: &str, labels: &[&str]) -> GaugeVec {
-        self.register(GaugeVec::new(Opts::new(name, help), labels))
-    }
-
-    pub(super) fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Histogram {
-        let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-        self.register(Histogram::with_opts(options))
-    }
-
-    pub(super) fn histograms(
+impl Own {
+    fn family<T: Measure + 'static>(
         &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-        buckets: &[f64],
-    ) -> HistogramVec {
-        let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-        self.register(HistogramVec::new(options, labels))
+        name: &'static str,
+        help: &'static str,
+        labels: &[&'static str],
+        new: fn() -> T,
+    ) -> Arc<Family<T>> {
+        let family = Arc::new(Family::new(name, help, labels, new));
+        let shown = Arc::clone(&family);
+        self.0.borrow_mut().push(shown);
+        family
     }
 
-    pub(super) fn constant(&self, name: &str, help: &str, labels: &[(&str, &str)]) {
-        let options = labels
-            .iter()
-            .fold(Opts::new(name, help), |options, (label, value)| {
-                options.const_label(*label, *value)
-            });
-        self.register(Gauge::with_opts(options)).set(1.0);
+    pub(super) fn counters(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        labels: &[&'static str],
+    ) -> Arc<Family<Counter>> {
+        self.family(name, help, labels, Counter::default)
+    }
+
+    pub(super) fn counter(&self, name: &'static str, help: &'static str) -> Arc<Counter> {
+        self.counters(name, help, &[]).of(&[])
+    }
+
+    pub(super) fn gauges(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        labels: &[&'static str],
+    ) -> Arc<Family<Gauge>> {
+        self.family(name, help, labels, Gauge::default)
+    }
+
+    pub(super) fn gauge(&self, name: &'static str, help: &'static str) -> Arc<Gauge> {
+        self.gauges(name, help, &[]).of(&[])
+    }
+
+    pub(super) fn ratios(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        labels: &[&'static str],
+    ) -> Arc<Family<Ratio>> {
+        self.family(name, help, labels, Ratio::default)
+    }
+
+    /// Histograms of times, each of which begins as `new` says.
+    pub(super) fn times(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        labels: &[&'static str],
+        new: fn() -> Times,
+    ) -> Arc<Family<Times>> {
+        self.family(name, help, labels, new)
     }
 
     pub(super) fn process(&self) {
-        self.0
-            .register(Box::new(ProcessCollector::for_self()))
-            .expect(UNIQUE);
+        self.0.borrow_mut().push(Arc::new(Process::new()));
+    }
+
+    /// All that was made.
+    pub(super) fn exposition(self) -> Exposition {
+        let mut shown = self.0.into_inner();
+        shown.sort_unstable_by_key(|shown| shown.name());
+        let is_unique = shown
+            .windows(2)
+            .all(|pair| pair[0].name() != pair[1].name());
+        assert!(is_unique, "each name is that of one family");
+        Exposition(shown)
+    }
+}
+
+impl Exposition {
+    /// Writes everything in the text format.
+    pub(super) fn write_text(&self, text: &mut String) {
+        for shown in &self.0 {
+            shown.write_text(text);
+        }
+    }
+
+    /// Writes everything as messages.
+    pub(super) fn write_messages(&self, messages: &mut Vec<u8>) {
+        for shown in &self.0 {
+            shown.write_messages(messages);
+        }
     }
 }

@@ -13,10 +13,11 @@ use config::decision::{Choice, Reason};
 use config::ids::RouteId;
 use config::model::{Cap, Failover};
 use config::snapshot::{Route, Snapshot};
-use prometheus::GaugeVec;
 
 use super::board::{self, Board, Known};
+use super::family::Family;
 use super::key::Key;
+use super::measure::Ratio;
 use super::own::Own;
 use super::series::{Series, Vectors};
 use super::shares::Share;
@@ -35,7 +36,7 @@ pub(super) struct Requests {
 }
 
 impl Requests {
-    pub(super) fn new(own: &Own<'_>) -> Self {
+    pub(super) fn new(own: &Own) -> Self {
         let vectors = Vectors::new(own);
         let forgotten = own.counter(
             "kanaria_clients_forgotten_total",
@@ -81,9 +82,7 @@ impl Requests {
             ("unexplained", has_canaries || falls_back),
         ];
         for (cause, _) in causes.iter().filter(|(_, happens)| *happens) {
-            self.vectors
-                .switches
-                .with_label_values(&[&*route.name, cause]);
+            self.vectors.switches.of(&[&*route.name, cause]);
         }
     }
 
@@ -131,7 +130,7 @@ impl Requests {
     }
 
     /// Sets what is known in `ratio`, which shows nothing of another structure.
-    pub(super) fn report_shares(&self, ratio: &GaugeVec) {
+    pub(super) fn report_shares(&self, ratio: &Family<Ratio>) {
         let board = self.board.load();
         let Some(structure) = &board.structure else {
             return;
@@ -141,9 +140,8 @@ impl Requests {
                 for (kind, part) in KINDS.into_iter().zip(parts) {
                     let labels = [&*route.name, &*pool, kind];
                     match part {
-                        Some(part) => ratio.with_label_values(&labels).set(part),
-                        // Where there was none before, either, that is no error.
-                        None => drop(ratio.remove_label_values(&labels)),
+                        Some(part) => ratio.of(&labels).set(part),
+                        None => ratio.remove(&labels),
                     }
                 }
             }

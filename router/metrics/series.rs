@@ -4,39 +4,37 @@ use std::sync::Arc;
 
 use config::decision::Reason;
 use config::snapshot::Snapshot;
-use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
 
+use super::family::Family;
 use super::key::Key;
+use super::measure::Counter;
 use super::own::Own;
 use super::shares::Line;
 use super::switches::Stamp;
+use super::times::Times;
 use crate::record::Record;
 use crate::tally::Seat;
 
-const SECONDS: &[f64] = &[
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
-];
-
 /// Series of finished requests, by their labels.
 pub(super) struct Vectors {
-    requests: IntCounterVec,
-    duration: HistogramVec,
-    upstream: HistogramVec,
-    received: IntCounterVec,
-    sent: IntCounterVec,
+    requests: Arc<Family<Counter>>,
+    duration: Arc<Family<Times>>,
+    upstream: Arc<Family<Times>>,
+    received: Arc<Family<Counter>>,
+    sent: Arc<Family<Counter>>,
     /// What is counted by who remembers clients.
-    pub(super) switches: IntCounterVec,
-    sticky: IntCounterVec,
+    pub(super) switches: Arc<Family<Counter>>,
+    sticky: Arc<Family<Counter>>,
 }
 
 /// The series that one request moves.
 pub(super) struct Series {
-    requests: IntCounter,
-    duration: Histogram,
-    upstream: Option<Histogram>,
-    received: IntCounter,
-    sent: IntCounter,
-    sticky: Option<IntCounter>,
+    requests: Arc<Counter>,
+    duration: Arc<Times>,
+    upstream: Option<Arc<Times>>,
+    received: Arc<Counter>,
+    sent: Arc<Counter>,
+    sticky: Option<Arc<Counter>>,
     /// Where pools are compared; none when it is charged to none.
     pub(super) seat: Option<Seat>,
     /// Where its requests count to the shares of their route.
@@ -46,24 +44,24 @@ pub(super) struct Series {
 }
 
 impl Vectors {
-    pub(super) fn new(own: &Own<'_>) -> Self {
+    pub(super) fn new(own: &Own) -> Self {
         Self {
             requests: own.counters(
                 "kanaria_requests_total",
                 "Finished requests; code 000 means that nothing was sent, 460 that the client was gone.",
                 &["route", "partition", "pool", "reason", "code"],
             ),
-            duration: own.histograms(
+            duration: own.times(
                 "kanaria_request_duration_seconds",
                 "From a request's first byte to its end; upgraded connections are left out.",
                 &["route", "partition", "pool"],
-                SECONDS,
+                Times::of_requests,
             ),
-            upstream: own.histograms(
+            upstream: own.times(
                 "kanaria_upstream_duration_seconds",
                 "From the head sent to a target to the first byte of its answer.",
                 &["route", "pool"],
-                SECONDS,
+                Times::of_requests,
             ),
             received: own.counters(
                 "kanaria_received_bytes_total",
@@ -97,20 +95,16 @@ impl Vectors {
         let partition = key.partition.map_or("", |id| snapshot.partition_name(id));
         let reason = key.reason.map_or("", Reason::as_str);
         Series {
-            requests: self.requests.with_label_values(&[
-                route,
-                partition,
-                pool,
-                reason,
-                &key.code(),
-            ]),
-            duration: self.duration.with_label_values(&[route, partition, pool]),
-            received: self.received.with_label_values(&[route, partition, pool]),
-            sent: self.sent.with_label_values(&[route, partition, pool]),
-            upstream: choice.map(|_| self.upstream.with_label_values(&[route, pool])),
+            requests: self
+                .requests
+                .of(&[route, partition, pool, reason, &key.code()]),
+            duration: self.duration.of(&[route, partition, pool]),
+            received: self.received.of(&[route, partition, pool]),
+            sent: self.sent.of(&[route, partition, pool]),
+            upstream: choice.map(|_| self.upstream.of(&[route, pool])),
             sticky: key
                 .sticky
-                .map(|sticky| self.sticky.with_label_values(&[route, sticky.as_str()])),
+                .map(|sticky| self.sticky.of(&[route, sticky.as_str()])),
             seat: None,
             line: None,
             stamp: Stamp::NOBODY,
@@ -124,11 +118,11 @@ impl Series {
         self.received.inc_by(record.bytes_in);
         self.sent.inc_by(record.bytes_out);
         if record.status != 101 {
-            self.duration.observe(record.duration.as_secs_f64());
+            self.duration.observe(record.duration);
         }
         let ttfb = record.upstream.and_then(|upstream| upstream.ttfb);
         if let (Some(upstream), Some(ttfb)) = (&self.upstream, ttfb) {
-            upstream.observe(ttfb.as_secs_f64());
+            upstream.observe(ttfb);
         }
         if let Some(sticky) = &self.sticky {
             sticky.inc();

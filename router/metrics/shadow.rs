@@ -1,15 +1,17 @@
 //! Series of shadows.
 
-use prometheus::{IntCounter, IntCounterVec};
+use std::sync::Arc;
 
+use super::family::Family;
+use super::measure::Counter;
 use super::own::Own;
 
 pub(super) struct Shadow {
-    copies: IntCounterVec,
+    copies: Arc<Family<Counter>>,
 }
 
 impl Shadow {
-    pub(super) fn new(own: &Own<'_>) -> Self {
+    pub(super) fn new(own: &Own) -> Self {
         Self {
             copies: own.counters(
                 "kanaria_shadow_total",
@@ -19,7 +21,7 @@ impl Shadow {
         }
     }
 
-    pub(super) fn of(&self, route: &str, result: &str) -> IntCounter {
-        self.copies.with_label_values(&[route, result])
+    pub(super) fn of(&self, route: &str, result: &str) -> Arc<Counter> {
+        self.copies.of(&[route, result])
     }
 }

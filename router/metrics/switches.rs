@@ -18,8 +18,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use config::bucket::BucketKey;
 use config::decision::{Choice, Sticky};
 use config::snapshot::{Route, Snapshot};
-use prometheus::{IntCounter, IntCounterVec};
 
+use super::family::Family;
+use super::measure::Counter;
 pub use history::Mover;
 use history::{Cause, History, Owners};
 use seen::{PLACES, POOLS, ROUTES, Seen, place};
@@ -32,8 +33,8 @@ pub(super) struct Memory {
     /// Numbers of pools by their names, whatever file they are of.
     pools: Mutex<HashMap<Arc<str>, u16>>,
     n_routes: AtomicU64,
-    counts: IntCounterVec,
-    forgotten: IntCounter,
+    counts: Arc<Family<Counter>>,
+    forgotten: Arc<Counter>,
 }
 
 /// What one route remembers of its clients.
@@ -55,7 +56,7 @@ pub(super) struct Switches {
 #[derive(Debug)]
 struct Counts {
     route: Arc<str>,
-    by_cause: [OnceLock<IntCounter>; Cause::ALL.len()],
+    by_cause: [OnceLock<Arc<Counter>>; Cause::ALL.len()],
 }
 
 /// What all requests of one series have in common here.
@@ -69,7 +70,7 @@ pub(super) struct Stamp {
 
 impl Memory {
     /// Counts in `counts`, by route and cause, and in `forgotten`.
-    pub(super) fn new(counts: IntCounterVec, forgotten: IntCounter) -> Self {
+    pub(super) fn new(counts: Arc<Family<Counter>>, forgotten: Arc<Counter>) -> Self {
         Self {
             places: OnceLock::new(),
             pools: Mutex::default(),
@@ -103,7 +104,7 @@ impl Memory {
         let counter = &counts.by_cause[cause as usize];
         let counter = counter.get_or_init(|| {
             let labels = [&*counts.route, cause.as_str()];
-            self.counts.with_label_values(&labels)
+            self.counts.of(&labels)
         });
         counter.inc();
     }

@@ -1,21 +1,22 @@
 //! Series of pools and their targets, set from the pools' own counts at each look.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use prometheus::{IntCounterVec, IntGaugeVec};
-
+use super::family::Family;
+use super::measure::{Counter, Gauge};
 use super::own::Own;
 use crate::pool::Pools;
 
 pub(super) struct Targets {
-    up: IntGaugeVec,
-    in_flight: IntGaugeVec,
-    ejections: IntCounterVec,
-    checks: IntCounterVec,
+    up: Arc<Family<Gauge>>,
+    in_flight: Arc<Family<Gauge>>,
+    ejections: Arc<Family<Counter>>,
+    checks: Arc<Family<Counter>>,
 }
 
 impl Targets {
-    pub(super) fn new(own: &Own<'_>) -> Self {
+    pub(super) fn new(own: &Own) -> Self {
         Self {
             up: own.gauges(
                 "kanaria_target_up",
@@ -53,18 +54,18 @@ impl Targets {
             let name = &**pool.name();
             for (cause, n) in pool.ejections() {
                 let labels = [name, cause.as_str()];
-                self.ejections.with_label_values(&labels).inc_by(n);
+                self.ejections.of(&labels).inc_by(n);
             }
             let mut in_flight = 0;
             for target in pool.status(now) {
                 in_flight += i64::from(target.in_flight);
                 let up = i64::from(target.state.takes_requests());
                 let labels = [name, &target.address.to_string()];
-                self.up.with_label_values(&labels).set(up);
+                self.up.of(&labels).set(up);
             }
-            self.in_flight.with_label_values(&[name]).set(in_flight);
+            self.in_flight.of(&[name]).set(in_flight);
             for (result, n) in pool.checks().into_iter().filter(|_| pool.is_checked()) {
-                self.checks.with_label_values(&[name, result]).inc_by(n);
+                self.checks.of(&[name, result]).inc_by(n);
             }
         }
     }

@@ -1,26 +1,28 @@
 //! Series of webhooks.
 
-use prometheus::{IntCounter, IntCounterVec};
+use std::sync::Arc;
 
+use super::family::Family;
+use super::measure::Counter;
 use super::own::Own;
 
-pub(super) struct Webhooks(IntCounterVec);
+pub(super) struct Webhooks(Arc<Family<Counter>>);
 
 /// What one hook counts.
 #[derive(Clone)]
 pub struct HookSeries {
     /// Events that it took.
-    pub delivered: IntCounter,
+    pub delivered: Arc<Counter>,
     /// Tries that failed and were followed by another one.
-    pub retried: IntCounter,
+    pub retried: Arc<Counter>,
     /// Events that it did not take.
-    pub failed: IntCounter,
+    pub failed: Arc<Counter>,
     /// Events that were never sent, because too many waited.
-    pub dropped: IntCounter,
+    pub dropped: Arc<Counter>,
 }
 
 impl Webhooks {
-    pub(super) fn new(own: &Own<'_>) -> Self {
+    pub(super) fn new(own: &Own) -> Self {
         Self(own.counters(
             "kanaria_webhook_deliveries_total",
             "Events for webhooks by what became of them; further tries are counted as `retried`.",
@@ -30,7 +32,7 @@ impl Webhooks {
 
     /// From 0 on, so that the first failure is seen as a rise.
     pub(super) fn of(&self, hook: &str) -> HookSeries {
-        let series = |result| self.0.with_label_values(&[hook, result]);
+        let series = |result| self.0.of(&[hook, result]);
         HookSeries {
             delivered: series("delivered"),
             retried: series("retried"),

@@ -24,9 +24,9 @@ use tokio::sync::broadcast;
 use crate::cap::Caps;
 use crate::compare;
 use crate::control::{
-    Account, Comparison, Control, CookiesView, DiscoveryView, DriftCause, DriftView, GuardView,
-    Health, House, Invalid, Notice, Observation, Pace, Probing, Question, RangeView, Share,
-    TargetView,
+    Account, Comparison, Control, CookiesView, DiscoveryView, DriftCause, DriftView, Form,
+    GuardView, Health, House, Invalid, Notice, Observation, Pace, Probing, Question, RangeView,
+    Share, TargetView,
 };
 use crate::cookies;
 use crate::crumbs::Registry;
@@ -279,7 +279,7 @@ impl House for Home {
         self.ramps.pace(route)
     }
 
-    fn metrics(&self) -> String {
+    fn metrics(&self, form: Form) -> Vec<u8> {
         let metrics = &self.shared.metrics;
         let reports = self.discovery.reports();
         let found = reports.iter().map(|it| (&*it.pool, it.failures, it.age));
@@ -289,7 +289,10 @@ impl House for Home {
         metrics.certificates(expiries, Timestamp::now().as_second());
         cookies::count(&self.crumbs, metrics);
         metrics.backlogs(&self.shared.recorder.backlogs());
-        metrics.gather()
+        match form {
+            Form::Messages => metrics.messages(),
+            Form::Text => metrics.gather().into_bytes(),
+        }
     }
 
     fn observe(&self, observation: Observation<'_>) {

@@ -8,7 +8,6 @@ use config::ids::PoolId;
 use config::shadow::Shadow;
 use http::{HeaderMap, Method, Uri};
 use jiff::Timestamp;
-use prometheus::IntCounter;
 use tokio::sync::mpsc::Sender;
 
 use super::copy::Copy;
@@ -18,13 +17,14 @@ use crate::caller::Call;
 use crate::cap::Bucket;
 use crate::capture::Capture;
 use crate::diff::{Ledger, RecordedView};
+use crate::metrics::Counter;
 
 /// A route's shadow, as one file has it.
 pub struct Mirror {
     pub(super) shadow: Arc<Shadow>,
     pub(super) used: Arc<Used>,
     /// By `Fate`.
-    pub(super) counters: Box<[IntCounter]>,
+    pub(super) counters: Box<[Arc<Counter>]>,
     pub(super) jobs: Sender<Job>,
     pub(super) compared: Arc<Compared>,
     capture: Option<Arc<Mutex<Capture>>>,
@@ -69,7 +69,7 @@ impl Mirror {
     pub(super) fn new(
         shadow: Arc<Shadow>,
         used: Arc<Used>,
-        counters: Box<[IntCounter]>,
+        counters: Box<[Arc<Counter>]>,
         jobs: Sender<Job>,
         compared: Arc<Compared>,
         capture: Option<Arc<Mutex<Capture>>>,

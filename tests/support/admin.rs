@@ -83,6 +83,21 @@ impl Admin {
         answer.text()
     }
 
+    /// The same as messages, as Prometheus asks for them when it takes native histograms.
+    #[track_caller]
+    pub(crate) fn messages(&self) -> Vec<u8> {
+        let accept = "Accept: application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited,\
+                      application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5,*/*;q=0.1\r\n";
+        let answer = self.call("GET", "/metrics", accept, "");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let kind = answer.head.get("content-type").unwrap_or_default();
+        assert!(
+            kind.starts_with("application/vnd.google.protobuf;"),
+            "{kind}"
+        );
+        answer.body
+    }
+
     #[track_caller]
     fn done(&self, answer: Answer) -> Value {
         assert_eq!(answer.status, 200, "{}", answer.text());

@@ -168,7 +168,15 @@ async fn explain_takes_headers_in_every_form() {
 #[tokio::test]
 async fn metrics_and_probes_are_answered() {
     let api = api().await;
-    assert_eq!(api.get("/metrics").await.body, "kanaria_revision 1\n");
+    let text = api.get("/metrics").await;
+    assert_eq!(text.body, "kanaria_revision 1\n");
+    assert!(text.has("Content-Type: text/plain; version=0.0.4"));
+    let kind = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
+    let head =
+        format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: {kind}, text/plain;q=0.5");
+    let messages = api.raw(&head, "").await;
+    assert_eq!(messages.body, "\u{12}");
+    assert!(messages.has(&format!("Content-Type: {kind}")));
     assert_eq!(api.get("/livez").await.status, 200);
     assert_eq!(api.get("/readyz").await.status, 200);
     for phase in [Phase::Starting, Phase::Draining] {

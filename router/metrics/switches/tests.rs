@@ -7,16 +7,16 @@ use config::bucket::Secret;
 use config::decision::Reason;
 use config::live::Live;
 use config::snapshot::Structure;
-use prometheus::Opts;
 use serde_json::json;
 
+use super::super::own::Own;
 use super::*;
 use crate::testing;
 
 struct Rig {
     memory: Arc<Memory>,
-    counts: IntCounterVec,
-    forgotten: IntCounter,
+    counts: Arc<Family<Counter>>,
+    forgotten: Arc<Counter>,
     switches: Option<Arc<Switches>>,
     numbers: Arc<[u16]>,
     revision: u64,
@@ -24,9 +24,9 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
-        let counts = IntCounterVec::new(Opts::new("switches", "Tested."), &["route", "cause"]);
-        let counts = counts.unwrap();
-        let forgotten = IntCounter::new("forgotten", "Tested.").unwrap();
+        let own = Own::default();
+        let counts = own.counters("switches", "Tested.", &["route", "cause"]);
+        let forgotten = own.counter("forgotten", "Tested.");
         Self {
             memory: Arc::new(Memory::new(counts.clone(), forgotten.clone())),
             counts,
@@ -76,7 +76,7 @@ impl Rig {
     fn check(&self, expected: &[(&str, u64)]) {
         let counted = Cause::ALL.map(|cause| {
             let labels = ["blogs", cause.as_str()];
-            (cause.as_str(), self.counts.with_label_values(&labels).get())
+            (cause.as_str(), self.counts.of(&labels).get())
         });
         let counted: Vec<_> = counted.into_iter().filter(|(_, n)| *n > 0).collect();
         assert_eq!(counted, expected);
@@ -283,8 +283,8 @@ fn a_crowd_leaves_nothing_unexplained() {
         };
         rig.see(&choice, rig.revision);
     }
-    let ramp = rig.counts.with_label_values(&["blogs", "ramp"]).get();
-    let unexplained = rig.counts.with_label_values(&["blogs", "unexplained"]);
+    let ramp = rig.counts.of(&["blogs", "ramp"]).get();
+    let unexplained = rig.counts.of(&["blogs", "unexplained"]);
     println!("{ramp} by the ramp, {} forgotten", rig.forgotten.get());
     assert_eq!(unexplained.get(), 0);
     assert!(ramp > 0 && rig.forgotten.get() > 0);
