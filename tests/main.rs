@@ -86,6 +86,8 @@ mod takeover;
 mod systemd;
 // The file that is taken by itself when it changes.
 mod watch;
+// Decisions made once more from the log.
+mod explain;
 // What a new file would change, foretold from an access log.
 mod plan;
 // A migration before it happens, with made-up clients.

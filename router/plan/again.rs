@@ -36,7 +36,7 @@ pub struct Logged {
 pub struct Again {
     /// What the line says.
     pub logged: Logged,
-    /// Whether both are the same: route, pool first chosen, and place.
+    /// Whether both are the same: route, pool first chosen, and place, where the route needs one.
     pub agrees: bool,
     /// The way to the decision, and the decision.
     #[serde(flatten)]
@@ -88,9 +88,11 @@ impl<'a> Request<'a> {
         let placed = Placed::new(&mut ids, told.bucket, ids::own(asked));
         let explanation = explain(snapshot, &facts(snapshot, told, asked, &placed));
         let decision = &explanation.decision;
+        // A route with one pool places nobody: the place in the line is what the client's cookie of other routes says.
+        let is_placed = decision.bucket.is_some();
         let agrees = decision.route == logged.route
             && decision.pool == logged.pool
-            && decision.bucket == logged.bucket;
+            && (decision.bucket == logged.bucket || !is_placed);
         let is_same_file = *logged.config_digest == *snapshot.structure.digest;
         let notes = (!agrees).then(|| why(&logged, decision.route.as_deref(), is_same_file));
         Some(Again {
