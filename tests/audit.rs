@@ -11,7 +11,8 @@ fn site(name: &'static str, attributes: &'static str) -> Stub {
     Stub::with(name, move |exchange| answer(exchange, attributes))
 }
 
-fn answer(exchange: &mut Exchange<'_>, attributes: &str) -> std::io::Result<After> {
+/// What it answers; its cookie has `attributes`.
+pub(crate) fn answer(exchange: &mut Exchange<'_>, attributes: &str) -> std::io::Result<After> {
     let set = |cookie: &str| format!("Location: /mypage\r\nSet-Cookie: {cookie}\r\n");
     match exchange.path() {
         "/login" => {

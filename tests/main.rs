@@ -22,6 +22,8 @@ mod cookies;
 mod webhooks;
 // Scripted clients that log in at one pool and out at the other.
 mod audit;
+// The same in a real browser.
+mod browser;
 // Clients that must not change their pool: pins, holds, a pool that drains.
 mod pin;
 // Signed flags and their pictures.

@@ -25,7 +25,7 @@ pub(crate) use client::{Answer, Client, get, request};
 pub(crate) use dns::{Dns, Mood};
 pub(crate) use file::File;
 pub(crate) use jar::Jar;
-pub(crate) use kanaria::{Kanaria, Outcome, command};
+pub(crate) use kanaria::{Kanaria, Outcome, command, outcome};
 pub(crate) use load::{Load, Shot, strays, volley};
 pub(crate) use siege::besiege;
 pub(crate) use stats::{Counts, share_z};

@@ -349,18 +349,24 @@ impl Drop for Kanaria {
 /// Runs the binary with `folder` as working directory.
 #[track_caller]
 pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Outcome {
-    let began = Instant::now();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_kanaria"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kanaria"));
+    command
         .args(arguments)
         .current_dir(folder)
         .env_remove("KANARIA_ADMIN")
         .env_remove("KANARIA_TOKEN")
-        .env("NO_COLOR", "1")
+        .env("NO_COLOR", "1");
+    outcome(&mut command).expect("the binary is built")
+}
+
+/// Runs `command` to its end, or kills it at the end of `DEADLINE`; an error when it cannot be started.
+pub(crate) fn outcome(command: &mut Command) -> std::io::Result<Outcome> {
+    let began = Instant::now();
+    let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary is built");
+        .spawn()?;
     let pid = pid(&child);
     let (done, over) = mpsc::channel::<()>();
     let guard = thread::spawn(move || {
@@ -376,12 +382,12 @@ pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Outcome {
     let took = began.elapsed();
     drop(done);
     guard.join().expect("the guard does not panic");
-    Outcome {
+    Ok(Outcome {
         code: status.code(),
         stdout,
         stderr: errors.join().expect("reading does not panic"),
         took,
-    }
+    })
 }
 
 fn spawn(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Child {
