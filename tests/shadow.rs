@@ -1,5 +1,7 @@
 //! Shadow pools: what is copied when, to whom, and how one is switched off.
 
+use std::fs;
+
 use crate::support::http2::Target;
 use crate::support::{After, File, Kanaria, Stub, get, request, until};
 
@@ -68,6 +70,34 @@ fn a_share_of_clients_is_copied_and_always_the_same_ones() {
     let copied = log.iter().filter(|line| line["shadow"] == true).count();
     assert!((10..110).contains(&copied), "{copied}");
     met(&kanaria, "answered", copied);
+}
+
+#[test]
+fn copies_come_after_requests_on_a_core() {
+    let (ec2, ecs) = pair();
+    let kanaria = Kanaria::start(&File::split(&ec2, &ecs, "ec2 = 1, ecs = 0").route(TABLE));
+    let tasks = fs::read_dir(format!("/proc/{}/task", kanaria.id())).unwrap();
+    let stats = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("stat")).unwrap());
+    let threads: Vec<_> = stats.map(|stat| nice(&stat)).collect();
+    let of = |name: &str| {
+        let own = threads.iter().filter(|(own, _)| own.starts_with(name));
+        own.map(|(_, nice)| *nice).collect::<Vec<_>>()
+    };
+    let usual = rustix::process::getpriority_process(None).unwrap();
+    assert_eq!(of("kanaria-shadow"), [(usual + 10).min(19)]);
+    for name in ["kanaria-edge", "kanaria-contro"] {
+        let others = of(name);
+        assert!(!others.is_empty(), "{threads:?}");
+        assert!(others.iter().all(|nice| *nice == usual), "{threads:?}");
+    }
+}
+
+/// The name of a thread and its niceness (proc(5)).
+fn nice(stat: &str) -> (String, i32) {
+    let (name, fields) = stat.rsplit_once(") ").unwrap();
+    let nice = fields.split(' ').nth(16).unwrap();
+    let (_, name) = name.split_once('(').unwrap();
+    (name.to_owned(), nice.parse().unwrap())
 }
 
 #[test]
@@ -345,7 +375,7 @@ fn copies_are_recorded_without_secrets_and_sent_once_more() {
     }
     client.call(request("POST", "/form", secrets, "b=2"));
     met(&kanaria, "answered", 21);
-    let recorded = std::fs::read_to_string(kanaria.path("captured.jsonl")).unwrap();
+    let recorded = fs::read_to_string(kanaria.path("captured.jsonl")).unwrap();
     assert_eq!(recorded.lines().count(), 21);
     assert!(!recorded.contains("s3cret"), "{recorded}");
     let view = kanaria.admin.get("/api/v1/routes/web/shadow");

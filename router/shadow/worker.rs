@@ -1,4 +1,4 @@
-//! The thread that sends copies: one for all routes, so that no shadow pool takes time of a request.
+//! The thread that sends copies: one for all routes, behind every other one, so that no shadow pool takes time of a request.
 
 use std::io;
 use std::sync::Arc;
@@ -49,8 +49,19 @@ pub(super) fn start() -> io::Result<Sender<Job>> {
         .build()?;
     std::thread::Builder::new()
         .name("kanaria-shadow".into())
-        .spawn(move || runtime.block_on(carry_out(jobs)))?;
+        .spawn(move || {
+            give_way();
+            runtime.block_on(carry_out(jobs));
+        })?;
     Ok(sender)
+}
+
+/// Where cores are short, requests go first: a copy that comes too late is counted, and a client that waits may be lost.
+/// Nobody waits for what this thread holds (decision 22).
+fn give_way() {
+    // Ten steps are a tenth of a core that others want. Elsewhere it would be the priority of the whole process.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::nice(10);
 }
 
 async fn carry_out(mut jobs: Receiver<Job>) {
