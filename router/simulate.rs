@@ -7,6 +7,7 @@
 mod asked;
 mod clients;
 mod crowd;
+mod harm;
 mod pools;
 mod report;
 mod stage;

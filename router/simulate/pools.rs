@@ -5,15 +5,16 @@ use std::time::{Duration, UNIX_EPOCH};
 use config::decision::{Decision, Reason};
 use config::ids::{ListenerId, PoolId, RouteId};
 use config::live;
-use config::model::{self, Failover};
+use config::model::Failover;
 use config::problem::{Fault, Path};
-use config::scenario::{Answers, Harm, Scenario};
+use config::scenario::{Answers, Scenario};
 use config::snapshot::Structure;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rand_distr::{Distribution, LogNormal};
 
 use super::clients::Client;
+use super::harm::Harms;
 use super::stage::Begun;
 use crate::control::Health;
 use crate::record::{Cause, Head, Record, Traits, Upstream};
@@ -23,21 +24,13 @@ pub(super) struct Pools<'a> {
     chance: StdRng,
     answers: Answers,
     times: LogNormal<f64>,
-    harm: Vec<Hits<'a>>,
-    begin: u64,
+    harm: Harms<'a>,
     stable: PoolId,
     canary: PoolId,
     failover: Failover,
     /// By pool: targets, and whether all of them are gone.
     targets: Vec<(usize, bool)>,
     record: Record,
-}
-
-/// Some harm, and whom it hits.
-struct Hits<'a> {
-    harm: &'a Harm,
-    pools: Vec<PoolId>,
-    is_on: bool,
 }
 
 /// What became of a request.
@@ -49,30 +42,6 @@ pub(super) struct Answer {
     pub(super) is_extra: bool,
     /// Harm has touched it: an error, or a time.
     pub(super) is_harmed: bool,
-}
-
-impl<'a> Hits<'a> {
-    /// `harm` to pools of `route`; `None` when the route has no such pool.
-    fn of(harm: &'a Harm, route: &model::Route, structure: &Structure) -> Option<Self> {
-        let id = |name: &str| structure.pool_named(name).map(|pool| pool.id);
-        let stable = route.stable_pool();
-        let pools: Vec<PoolId> = live::block(route)
-            .keys()
-            .filter(|name| match &*harm.pool {
-                "all" => true,
-                "canary" => *name != stable,
-                "stable" => *name == stable,
-                pool => *name == pool,
-            })
-            .filter_map(|name| id(name))
-            .collect();
-        // A route without a canary has none that could do harm, which is no mistake of the scenario.
-        (harm.pool == "canary" || !pools.is_empty()).then_some(Self {
-            harm,
-            pools,
-            is_on: false,
-        })
-    }
 }
 
 impl<'a> Pools<'a> {
@@ -88,9 +57,6 @@ impl<'a> Pools<'a> {
         let stable = id(settings.stable_pool()).unwrap_or(PoolId(0));
         let median_ms = scenario.answers.median.0.as_secs_f64() * 1e3;
         let times = LogNormal::new(median_ms.max(1e-3).ln(), scenario.answers.spread);
-        let harm = scenario.harm.iter().enumerate().map(|(position, harm)| {
-            Hits::of(harm, settings, structure).ok_or_else(|| unknown(position, harm, settings))
-        });
         let targets = structure.pools.iter();
         Ok(Self {
             chance: StdRng::seed_from_u64(seed ^ 0x706f_6f6c_7300),
@@ -99,8 +65,7 @@ impl<'a> Pools<'a> {
                 let path = Path::default().key("answers").key("spread");
                 path.fault(error.to_string())
             })?,
-            harm: harm.collect::<Result<_, _>>()?,
-            begin,
+            harm: Harms::new(scenario, structure, route, begin)?,
             stable,
             canary: live::ramped(settings).and_then(id).unwrap_or(stable),
             failover: settings.failover,
@@ -114,38 +79,13 @@ impl<'a> Pools<'a> {
 
     /// A second begins; what harm begins or ends with it.
     pub(super) fn turn(&mut self, now: u64, begun: &Begun) -> Vec<String> {
-        let mut told = Vec::new();
-        let mut is_changed = false;
-        for hits in &mut self.harm {
-            let from = match hits.harm.step {
-                None => Some(self.begin),
-                Some(step) => begun.of(step),
-            };
-            let passed = from.and_then(|from| now.checked_sub(from + hits.harm.from.0.as_secs()));
-            let lasts = hits.harm.lasts.0.as_secs();
-            let is_on = passed.is_some_and(|passed| lasts == 0 || passed < lasts);
-            if is_on != hits.is_on {
-                hits.is_on = is_on;
-                is_changed = true;
-                told.push(if is_on {
-                    format!("harm: {}", words(hits.harm))
-                } else {
-                    format!("end of harm: {}", words(hits.harm))
-                });
+        let told = self.harm.turn(now, begun);
+        if !told.is_empty() {
+            for (position, (_, is_down)) in self.targets.iter_mut().enumerate() {
+                *is_down = self.harm.on(PoolId(position as u16)).any(|harm| harm.down);
             }
         }
-        if is_changed {
-            self.take_down();
-        }
         told
-    }
-
-    fn take_down(&mut self) {
-        let on = || self.harm.iter().filter(|hits| hits.is_on && hits.harm.down);
-        let down: Vec<PoolId> = on().flat_map(|hits| hits.pools.clone()).collect();
-        for (position, (_, is_down)) in self.targets.iter_mut().enumerate() {
-            *is_down = down.iter().any(|id| usize::from(id.0) == position);
-        }
     }
 
     /// What becomes of a request with this decision; `record` has it then as a router would write it down.
@@ -197,9 +137,8 @@ impl<'a> Pools<'a> {
             ..Answer::default()
         };
         let mut slower = 1.0;
-        for hits in self.harm.iter().filter(|hits| hits.is_on) {
-            let harm = hits.harm;
-            if !hits.pools.contains(&pool) || client.lot >= harm.clients {
+        for harm in self.harm.on(pool) {
+            if client.lot >= harm.clients {
                 continue;
             }
             slower *= harm.slower;
@@ -241,46 +180,12 @@ impl<'a> Pools<'a> {
     }
 }
 
-fn unknown(position: usize, harm: &Harm, route: &model::Route) -> Fault {
-    let known: Vec<String> = live::block(route).into_keys().collect();
-    let path = Path::default().key("harm").index(position).key("pool");
-    path.fault(format!(
-        "route `{}` has no pool `{}`; write `canary`, `stable`, `all` or one of {}",
-        route.name,
-        harm.pool,
-        known.join(", ")
-    ))
-}
-
 fn status(drawn: f64, errors: f64, client_errors: f64) -> u16 {
     match drawn {
         drawn if drawn < errors => 500,
         drawn if drawn < errors + client_errors => 404,
         _ => 200,
     }
-}
-
-/// `canary fails 5 %`.
-fn words(harm: &Harm) -> String {
-    let part = |part: f64| format!("{} %", (part * 1e4).round() / 1e2);
-    let mut words = Vec::new();
-    if harm.down {
-        words.push("has no healthy target".to_owned());
-    }
-    if harm.errors > 0.0 {
-        words.push(format!("fails {}", part(harm.errors)));
-    }
-    if harm.client_errors > 0.0 {
-        words.push(format!("answers 404 to {}", part(harm.client_errors)));
-    }
-    if harm.slower != 1.0 {
-        words.push(format!("takes {} times as long", harm.slower));
-    }
-    let whose = match harm.clients {
-        clients if clients < 1.0 => format!(" of {} of the clients", part(clients)),
-        _ => String::new(),
-    };
-    format!("{} {}{whose}", harm.pool, words.join(", "))
 }
 
 /// What all requests have in common, which is nothing that a guard looks at.
