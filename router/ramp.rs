@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use crate::control::{Action, Around, Control, Notice, Order, Pace, Rejection, Standing};
 use crate::metrics::Metrics;
 use probes::Probes;
+pub(crate) use probes::is_probed;
 use progress::Progress;
 pub(crate) use sight::{order, reason, sight, words};
 

@@ -2,12 +2,14 @@
 //!
 //! Nothing that judges is made anew here. A request is decided by `Snapshot::decide`, counted by the `Witness` of a
 //! route, judged by the `Watch` that runs in a router, and steps are taken by what `ramp` and `config::live` say.
-//! What is made up is who asks, what the pools answer, and the time. Caps, bodies and connections are left out.
+//! What is made up is who asks, what the pools answer, and the time. What is left out is said in the report.
 
 mod asked;
+mod bounds;
 mod clients;
 mod crowd;
 mod harm;
+mod left_out;
 mod pools;
 mod report;
 mod stage;
@@ -18,7 +20,7 @@ use std::sync::Arc;
 use config::bucket::Secret;
 use config::decision::Decision;
 use config::facts::Facts;
-use config::ids::{ListenerId, RouteId};
+use config::ids::{ListenerId, PoolId, RouteId};
 use config::problem::{Fault, Path};
 use config::scenario::Scenario;
 use config::snapshot::Structure;
@@ -28,8 +30,10 @@ use crate::entropy::Seeded;
 use crate::witness::Observation;
 
 use asked::Asked;
+use bounds::Bounds;
 use clients::{Client, Sent};
 use crowd::Crowd;
+use left_out::left_out;
 use pools::Pools;
 pub use report::{Expected, Outcome, Report, Row, Seen, Summary};
 use stage::{Event, Stage};
@@ -59,6 +63,7 @@ pub fn simulate(
     progress: &mut dyn FnMut(f64),
     tell: &mut dyn FnMut(&Seen<'_>),
 ) -> Result<Report, Fault> {
+    let left_out = left_out(&setup.structure, setup.route, setup.scenario);
     let mut run = Run::new(setup, tell)?;
     while !run.is_over() {
         run.second();
@@ -66,7 +71,10 @@ pub fn simulate(
             progress((run.now - run.begin) as f64 / (run.end - run.begin) as f64);
         }
     }
-    Ok(run.report(setup.seed))
+    Ok(Report {
+        left_out,
+        ..run.report(setup.seed)
+    })
 }
 
 /// A run under way.
@@ -79,6 +87,7 @@ struct Run<'a> {
     crowd: Crowd,
     fresh: Seeded,
     pools: Pools<'a>,
+    bounds: Bounds,
     stage: Stage,
     tally: Tally,
     tell: &'a mut dyn FnMut(&Seen<'_>),
@@ -111,6 +120,7 @@ impl<'a> Run<'a> {
             asked,
             crowd,
             fresh: Seeded::new(*seed),
+            bounds: Bounds::new(structure, *route, pools.stable_id(), *seed),
             tally: Tally::new(begin, pools.stable_id(), &stage),
             pools,
             stage,
@@ -129,33 +139,37 @@ impl<'a> Run<'a> {
         for harm in self.pools.turn(self.now, self.stage.begun()) {
             self.tally.tell(self.now, &Event::Told(harm), &self.stage);
         }
-        let arrivals = self.crowd.arrivals(self.now);
-        for at in &arrivals {
-            self.request(*at);
+        let mut arrivals = self.crowd.arrivals(self.now);
+        self.bounds.spread(&mut arrivals, self.now - self.begin);
+        for (position, at) in arrivals.iter().enumerate() {
+            self.request(*at, position);
         }
         self.crowd.reuse(arrivals);
         self.now += 1;
-        for event in self.stage.second(self.now, self.pools.health()) {
+        for event in self.stage.second(self.now, &self.pools.sides()) {
             self.tally.tell(self.now, &event, &self.stage);
         }
         self.tally.look(&self.stage);
     }
 
-    /// One request of the client at `at`.
-    fn request(&mut self, at: crowd::At) {
+    /// The request of the client at `at`, which is at `position` among those of its second.
+    fn request(&mut self, at: crowd::At, position: usize) {
         let client = self.crowd.client(at, self.now);
         let Some(decision) = decide(&self.asked, &self.stage, &self.fresh, client, self.now) else {
             return;
         };
-        let answer = self.pools.answer(decision, client);
+        let entered = self.bounds.enter(decision, position);
+        let (is_over, served) = (entered.is_over(), entered.decision);
+        let answer = self.pools.answer(served, client);
+        self.bounds.hold(entered, position, answer.busy);
         let record = self.pools.record();
-        let Some(choice) = decision.choice else {
+        let (Some(chosen), Some(choice)) = (decision.choice, served.choice) else {
             return;
         };
         if let Some(seen) = Observation::of(record, self.pools.stable_id()) {
             self.stage.witness().observe(&seen);
         }
-        let moved = client.keep(&choice, self.stage.snapshot(), &decision, self.now);
+        let moved = client.keep(&decision, choice.pool, self.stage.snapshot(), self.now);
         self.tally.count(client, &choice, &answer, moved, self.now);
         (self.tell)(&Seen {
             time: self.now,
@@ -167,6 +181,18 @@ impl<'a> Run<'a> {
             bucket: choice.bucket,
             status: answer.status,
         });
+        if is_over && choice.flag.is_none() {
+            self.over(chosen.pool);
+        }
+    }
+
+    /// A request that was placed on `canary` went to stable, for the canary had enough.
+    fn over(&mut self, canary: PoolId) {
+        self.tally.over();
+        let revision = self.stage.snapshot().revision;
+        if let Some(told) = self.bounds.tell(canary, revision) {
+            self.tally.tell(self.now, &Event::Told(told), &self.stage);
+        }
     }
 
     fn report(self, seed: u64) -> Report {

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{Outcome, command};
+use crate::support::{Outcome, command, long};
 
 const FILE: &str = "
 version = 1
@@ -41,8 +41,12 @@ errors = 0.9
 ";
 
 fn folder(scenario: &str) -> TempDir {
+    folder_of(FILE, scenario)
+}
+
+fn folder_of(file: &str, scenario: &str) -> TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    fs::write(folder.path().join("kanaria.toml"), FILE).expect("ours");
+    fs::write(folder.path().join("kanaria.toml"), file).expect("ours");
     fs::write(folder.path().join("odd.toml"), scenario).expect("ours");
     folder
 }
@@ -81,6 +85,80 @@ fn a_broken_canary_is_shown_to_be_taken_back_before_anybody_has_met_it() {
     says(&unexpected, 1, &["not as expected (complete)"]);
     let entries = fs::read_dir(folder.path()).expect("ours").count();
     assert_eq!(entries, 2, "nothing is written beside the two files");
+}
+
+/// The short form has an hour in place of three that the guard knows stable for; the long one is the scenario as shipped.
+#[test]
+fn a_canary_that_is_40_percent_slower_is_taken_back_by_the_guard_of_the_file() {
+    let slow = "length = '90m'\noperator = { start = '0s', cold = true }\ntraffic = { rps = 30, swing = 0 }\n\
+                [[harm]]\nstep = 2\nfrom = '1h'\nslower = 1.4\n";
+    let steps = "steps = [{ percent = 10, hold = '5m' }, { percent = 30, hold = '1d' }]";
+    let old = "steps = [{ percent = 10, hold = '5m' }, { percent = 100, hold = '5m' }]";
+    let guarded = FILE.replace(old, steps);
+    let scenario = if long() { "slow" } else { "odd.toml" };
+    let arguments = ["--scenario", scenario, "--expect", "rollback"];
+    let told = simulate(&folder_of(&guarded, slow), &arguments);
+    let last = "from the first harm on a canary";
+    says(
+        &told,
+        0,
+        &[
+            "harm: canary takes 1.4 times as long",
+            "the guard trips: latency_p",
+            last,
+        ],
+    );
+    let found = told.stdout.lines().find(|line| line.starts_with(last));
+    println!("{scenario}: {}", found.unwrap_or_default());
+    // Without a guard nobody finds it, and the output says why.
+    let unguarded = guarded.replace("[routes.guard]\n", "");
+    let told = simulate(&folder_of(&unguarded, slow), &["--scenario", "odd.toml"]);
+    says(
+        &told,
+        0,
+        &[
+            "- a guard, for the route has no `[routes.guard]`: harm may hold the ramp, and nothing is taken back",
+            "nothing was taken back after it",
+        ],
+    );
+}
+
+/// Both are of the router's own code, and what of them is made up is said.
+#[test]
+fn caps_and_probes_are_simulated_and_what_is_left_out_is_said() {
+    let file = FILE.replace(
+        "require_evidence = false\n",
+        "require_evidence = false\nprobe = 'https://www.example.com/up'\n[routes.cap]\nmax_rps = 2\nmax_concurrent = 4\n",
+    );
+    let scenario = "operator = { start = '0s', cold = true }\ntraffic = { rps = 40, swing = 0 }\n\
+                    [[harm]]\nstep = 1\nlasts = '8m'\nprobe_fails = true\n";
+    let folder = folder_of(&file, scenario);
+    let told = simulate(&folder, &["--scenario", "odd.toml", "--expect", "complete"]);
+    says(
+        &told,
+        0,
+        &[
+            "harm: canary fails its probe",
+            "the cap binds: 2 requests a second, 4 at a time; what is over goes to stable",
+            "over the cap, and so served by stable: ",
+            "left out:\n- connections, bodies, ",
+            "- the ramp's `probe` is made up",
+            "- routers beside this one: ",
+            "- `cap.max_concurrent` while a body or a WebSocket lasts",
+        ],
+    );
+    let json = simulate(&folder, &["--scenario", "odd.toml", "--json"]);
+    let report: Value = serde_json::from_str(&json.stdout).expect("JSON");
+    let step = |at: u64| {
+        let rows = report["rows"].as_array().expect("rows");
+        let row = rows.iter().find(|row| row["step"] == at).expect("a step");
+        row["elapsed_s"].as_u64().expect("seconds")
+    };
+    let held = step(2) - step(1);
+    println!("the first step of 5 minutes was held for {held} s by a probe that failed for 480 s");
+    assert!((480..=482).contains(&held), "{report:#}");
+    assert!(report["summary"]["over_cap"].as_u64() > Some(0));
+    assert_eq!(report["left_out"].as_array().map(Vec::len), Some(5));
 }
 
 #[test]

@@ -74,7 +74,9 @@ const MAY: &[(&str, &[&str])] = &[
     ),
     (
         "simulate",
-        &["control", "entropy", "guard", "ramp", "record", "witness"],
+        &[
+            "cap", "control", "entropy", "guard", "ramp", "record", "witness",
+        ],
     ),
     ("stamp", &[]),
     ("state", &["journal"]),

@@ -176,6 +176,8 @@ pub struct Harm {
     pub slower: f64,
     /// The pool has no healthy target.
     pub down: bool,
+    /// Targets of the pool do not answer the ramp's `probe` as they must; otherwise, and unless the pool is down, they do.
+    pub probe_fails: bool,
 }
 
 /// What the operator does.

@@ -39,7 +39,7 @@ impl Default for Caps {
 
 impl Caps {
     /// No caps yet; time counts from `origin`.
-    pub(super) fn at(origin: Instant) -> Self {
+    pub fn at(origin: Instant) -> Self {
         Self {
             origin,
             used: Mutex::default(),

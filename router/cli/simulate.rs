@@ -86,6 +86,10 @@ fn text(report: &Report, scenario: &str, surroundings: &Surroundings) -> String 
     text.push_str(&timeline(report).print(surroundings.width));
     text.push('\n');
     text.push_str(&summary(&report.summary));
+    text.push_str("left out:\n");
+    for what in &report.left_out {
+        text.push_str(&format!("- {}\n", clean(what)));
+    }
     text
 }
 
@@ -150,6 +154,12 @@ fn summary(summary: &Summary) -> String {
         "requests: {}, on a canary {}; errors that would not have been without harm: {}\n",
         summary.requests, summary.canary_requests, summary.extra_errors,
     ));
+    if summary.over_cap > 0 {
+        text.push_str(&format!(
+            "over the cap, and so served by stable: {} requests of a canary\n",
+            summary.over_cap,
+        ));
+    }
     match (&summary.harm_began, summary.reaction_s) {
         (Some(began), Some(reaction)) => text.push_str(&format!(
             "from the first harm on a canary ({} UTC) to weight 0: {}\n",

@@ -17,6 +17,13 @@ const AHEAD: Duration = Duration::from_secs(5);
 /// From one answer to the next question.
 const AGAIN: Duration = Duration::from_secs(5);
 
+/// Whether targets are asked now, in a step that was `held` for so long.
+pub(crate) fn is_probed(settings: &model::Ramp, ramp: &LiveRamp, held: Duration) -> bool {
+    let hold_s = ramp.current().map_or(0, |step| step.hold_s);
+    let is_due = held + AHEAD >= Duration::from_secs(hold_s);
+    !settings.probe.is_none() && !ramp.is_last() && is_due
+}
+
 /// The probes of all ramps that run, by route.
 #[derive(Default)]
 pub(super) struct Probes(pub(super) HashMap<String, Asked>);
@@ -47,9 +54,7 @@ impl Probes {
         (settings, ramp): (&model::Ramp, &LiveRamp),
         held: Duration,
     ) -> Probed {
-        let hold_s = ramp.current().map_or(0, |step| step.hold_s);
-        let is_due = held + AHEAD >= Duration::from_secs(hold_s);
-        if settings.probe.is_none() || ramp.is_last() || !is_due {
+        if !is_probed(settings, ramp, held) {
             self.0.remove(route);
             return Probed::Unasked;
         }

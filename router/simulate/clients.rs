@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use config::decision::{Choice, Decision};
+use config::decision::Decision;
 use config::facts::Fields;
 use config::id;
 use config::ids::PoolId;
@@ -70,14 +70,16 @@ impl Client {
         self
     }
 
-    /// Keeps what came with an answer; whether it went elsewhere than the last time.
+    /// Keeps what came with an answer of the pool `at`; whether it went elsewhere than the last time. A pin is to the pool that
+    /// was chosen.
     pub(super) fn keep(
         &mut self,
-        choice: &Choice,
-        snapshot: &Snapshot,
         decision: &Decision,
+        at: PoolId,
+        snapshot: &Snapshot,
         now: u64,
     ) -> Option<Moved> {
+        let choice = decision.choice?;
         if !self.has_jar {
             self.id = choice.new_id;
             return None;
@@ -95,13 +97,10 @@ impl Client {
             }
             self.write(&route.settings.sticky.cookie);
         }
-        let before = self.last.replace(choice.pool);
+        let before = self.last.replace(at);
         before
-            .filter(|from| *from != choice.pool)
-            .map(|from| Moved {
-                from,
-                to: choice.pool,
-            })
+            .filter(|from| *from != at)
+            .map(|from| Moved { from, to: at })
     }
 
     /// Makes its `Cookie` line, with the id under `name`.

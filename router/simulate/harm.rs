@@ -26,7 +26,7 @@ impl<'a> Harms<'a> {
     /// That of `scenario` to the pools of `route`, none of which has begun.
     ///
     /// # Errors
-    /// A pool that the route does not have.
+    /// What the route does not have: a pool, or a probe.
     pub(super) fn new(
         scenario: &'a Scenario,
         structure: &Structure,
@@ -35,7 +35,13 @@ impl<'a> Harms<'a> {
     ) -> Result<Self, Fault> {
         let route = &structure.routes[route.0 as usize].settings;
         let all = scenario.harm.iter().enumerate().map(|(position, harm)| {
-            Hits::of(harm, route, structure).ok_or_else(|| unknown(position, harm, route))
+            let path = Path::default().key("harm").index(position);
+            let hits = Hits::of(harm, route, structure);
+            let hits = hits.ok_or_else(|| unknown(&path, harm, route))?;
+            match harm.probe_fails {
+                true => hits.probed(&path, route, structure),
+                false => Ok(hits),
+            }
         });
         Ok(Self {
             all: all.collect::<Result<_, _>>()?,
@@ -92,12 +98,34 @@ impl<'a> Hits<'a> {
             is_on: false,
         })
     }
+
+    /// The same, if it hits a pool that is asked by the probe of a ramp.
+    fn probed(
+        self,
+        path: &Path,
+        route: &model::Route,
+        structure: &Structure,
+    ) -> Result<Self, Fault> {
+        let ramp = route.ramp.as_ref().filter(|ramp| !ramp.probe.is_none());
+        let raised = ramp.and_then(|_| live::ramped(route)).ok_or_else(|| {
+            let message = format!("route `{}` has no ramp with a probe", route.name);
+            path.key("probe_fails").fault(message)
+        })?;
+        let asked = structure.pool_named(raised).map(|pool| pool.id);
+        if asked.is_some_and(|asked| self.pools.contains(&asked)) {
+            return Ok(self);
+        }
+        let message = format!(
+            "the ramp of route `{}` raises `{raised}`, and asks no other pool",
+            route.name
+        );
+        Err(path.key("probe_fails").fault(message))
+    }
 }
 
-fn unknown(position: usize, harm: &Harm, route: &model::Route) -> Fault {
+fn unknown(path: &Path, harm: &Harm, route: &model::Route) -> Fault {
     let known: Vec<String> = live::block(route).into_keys().collect();
-    let path = Path::default().key("harm").index(position).key("pool");
-    path.fault(format!(
+    path.key("pool").fault(format!(
         "route `{}` has no pool `{}`; write `canary`, `stable`, `all` or one of {}",
         route.name,
         harm.pool,
@@ -111,6 +139,9 @@ fn words(harm: &Harm) -> String {
     let mut words = Vec::new();
     if harm.down {
         words.push("has no healthy target".to_owned());
+    }
+    if harm.probe_fails {
+        words.push("fails its probe".to_owned());
     }
     if harm.errors > 0.0 {
         words.push(format!("fails {}", part(harm.errors)));

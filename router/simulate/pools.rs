@@ -15,7 +15,7 @@ use rand_distr::{Distribution, LogNormal};
 
 use super::clients::Client;
 use super::harm::Harms;
-use super::stage::Begun;
+use super::stage::{Begun, Sides};
 use crate::control::Health;
 use crate::record::{Cause, Head, Record, Traits, Upstream};
 
@@ -27,6 +27,7 @@ pub(super) struct Pools<'a> {
     harm: Harms<'a>,
     stable: PoolId,
     canary: PoolId,
+    canary_name: String,
     failover: Failover,
     /// By pool: targets, and whether all of them are gone.
     targets: Vec<(usize, bool)>,
@@ -42,6 +43,8 @@ pub(super) struct Answer {
     pub(super) is_extra: bool,
     /// Harm has touched it: an error, or a time.
     pub(super) is_harmed: bool,
+    /// How long the pool chosen was busy with it; 0 when it did not serve.
+    pub(super) busy: Duration,
 }
 
 impl<'a> Pools<'a> {
@@ -68,6 +71,7 @@ impl<'a> Pools<'a> {
             harm: Harms::new(scenario, structure, route, begin)?,
             stable,
             canary: live::ramped(settings).and_then(id).unwrap_or(stable),
+            canary_name: live::ramped(settings).unwrap_or_default().to_owned(),
             failover: settings.failover,
             // Of a pool whose targets are found there is one, at least.
             targets: targets
@@ -111,18 +115,25 @@ impl<'a> Pools<'a> {
                 status: Cause::NoTarget.status(),
                 is_extra: true,
                 is_harmed: true,
+                busy: Duration::ZERO,
             };
         }
         let (answer, slower) = self.serve(served, client);
         let time_ms = self.times.sample(&mut self.chance) * slower;
+        let time = Duration::from_secs_f64(time_ms / 1e3);
         self.record.upstream = Some(Upstream {
             address: ([127, 0, 0, 1], 1).into(),
             connect: None,
-            ttfb: Some(Duration::from_secs_f64(time_ms / 1e3)),
+            ttfb: Some(time),
             status: Some(answer.status),
         });
         Answer {
             is_harmed: answer.is_harmed || self.record.switched_from.is_some(),
+            busy: if served == chosen {
+                time
+            } else {
+                Duration::ZERO
+            },
             ..answer
         }
     }
@@ -165,9 +176,26 @@ impl<'a> Pools<'a> {
         self.stable
     }
 
-    /// Targets of the canary and of stable.
-    pub(super) fn health(&self) -> (Health, Health) {
-        (self.health_of(self.canary), self.health_of(self.stable))
+    /// What is seen of canary and stable without a request.
+    pub(super) fn sides(&self) -> Sides {
+        Sides {
+            canary: self.health_of(self.canary),
+            stable: self.health_of(self.stable),
+            probe: self.probe(),
+        }
+    }
+
+    /// What targets of the canary answer to the ramp's probe, in no time.
+    fn probe(&self) -> Result<(), String> {
+        let name = &self.canary_name;
+        if self.is_down(self.canary) {
+            return Err(format!("pool `{name}` has no healthy target"));
+        }
+        let fails = self.harm.on(self.canary).any(|harm| harm.probe_fails);
+        match fails {
+            true => Err(format!("pool `{name}`: 503, expected 200-299")),
+            false => Ok(()),
+        }
     }
 
     fn health_of(&self, pool: PoolId) -> Health {

@@ -36,6 +36,8 @@ pub struct Report {
     pub begin: String,
     /// The end.
     pub end: String,
+    /// What of the file was left out, in words.
+    pub left_out: Vec<String>,
     /// What happened, in order; the first row is the begin.
     pub rows: Vec<Row>,
     /// All in all.
@@ -61,6 +63,8 @@ pub struct Row {
     pub requests: Option<f64>,
     /// Requests until then.
     pub n_requests: u64,
+    /// Those of them that were placed on a canary, which had as much as its cap lets it have: stable served them.
+    pub over_cap: u64,
     /// What the guard said in the end: `ok`, `no_data`, `baseline_unhealthy`, `tripped`; `None` without one.
     pub guard: Option<String>,
     /// The most evidence of harm until then, of any metric.
@@ -84,6 +88,8 @@ pub struct Summary {
     pub requests: u64,
     /// Those that a canary got.
     pub canary_requests: u64,
+    /// Those that were placed on a canary, which had as much as its cap lets it have: stable served them, and their users moved.
+    pub over_cap: u64,
     /// Clients with a jar.
     pub users: u64,
     /// Those of them that ever were on a canary.

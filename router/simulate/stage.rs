@@ -52,6 +52,17 @@ pub(super) enum Begun {
     Steps(Vec<Option<u64>>),
 }
 
+/// What is seen of canary and stable without a request.
+#[derive(Clone, Debug)]
+pub(super) struct Sides {
+    /// Targets of the pool that a ramp raises.
+    pub(super) canary: Health,
+    /// Those of stable.
+    pub(super) stable: Health,
+    /// What targets of the canary answer to the ramp's probe.
+    pub(super) probe: Result<(), String>,
+}
+
 /// Something that an operator would read of.
 #[derive(Clone, Debug)]
 pub(super) enum Event {
@@ -98,10 +109,10 @@ impl Stage {
     }
 
     /// The second before `now` is over: guard, ramp and operator look, in this order.
-    pub(super) fn second(&mut self, now: u64, health: (Health, Health)) -> Vec<Event> {
+    pub(super) fn second(&mut self, now: u64, sides: &Sides) -> Vec<Event> {
         let mut events = Vec::new();
-        self.look(now, health.1, &mut events);
-        self.ramp(now, health, &mut events);
+        self.look(now, sides.stable, &mut events);
+        self.ramp(now, sides, &mut events);
         events
     }
 

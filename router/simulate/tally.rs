@@ -77,6 +77,12 @@ impl Tally {
         }
     }
 
+    /// A request that was placed on a canary went to stable, for the canary had enough.
+    pub(super) const fn over(&mut self) {
+        self.summary.over_cap += 1;
+        self.open.row.over_cap += 1;
+    }
+
     fn user(&mut self, client: &mut Client, is_canary: bool) {
         let row = Some(self.rows.len() as u32);
         let is_new = client.rows[0].is_none();
@@ -144,6 +150,7 @@ impl Tally {
             seed: 0,
             begin: shown(self.begin),
             end: shown(now),
+            left_out: Vec::new(),
             rows: self.rows,
             summary: self.summary,
         }

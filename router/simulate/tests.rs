@@ -1,5 +1,7 @@
 //! The simulation against itself: the same seed, the same run; who asks what; and what the file's rules make of it.
 
+mod bounds;
+mod left_out;
 mod operating;
 mod schedule;
 
@@ -238,5 +240,9 @@ fn what_the_file_does_not_have_is_refused_with_its_key() {
     assert_eq!(
         refused("clients.flagged = 0.1"),
         "clients.flagged: route `web` has no flag with a plain value in a cookie"
+    );
+    assert_eq!(
+        refused("[[harm]]\nerrors = 0.5\n[[harm]]\nprobe_fails = true"),
+        "harm[1].probe_fails: route `web` has no ramp with a probe"
     );
 }

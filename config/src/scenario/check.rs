@@ -34,8 +34,7 @@ pub(super) fn faults(scenario: &Scenario) -> Vec<Fault> {
         let path = top.key("harm").index(position).path();
         faults.extend(too_many(&path, harm.errors, harm.client_errors));
         if does_nothing(harm) {
-            let message =
-                "does no harm: give it one of `errors`, `client_errors`, `slower` and `down`";
+            let message = "does no harm: give it one of `errors`, `client_errors`, `slower`, `down` and `probe_fails`";
             faults.push(path.fault(message));
         }
     }
@@ -53,5 +52,5 @@ fn too_many(path: &Path, errors: f64, client_errors: f64) -> Option<Fault> {
 
 fn does_nothing(harm: &Harm) -> bool {
     let hits = harm.errors > 0.0 || harm.client_errors > 0.0 || harm.slower != 1.0;
-    !harm.down && !hits
+    !harm.down && !harm.probe_fails && !hits
 }

@@ -77,6 +77,7 @@ impl Default for Harm {
             client_errors: 0.0,
             slower: 1.0,
             down: false,
+            probe_fails: false,
         }
     }
 }

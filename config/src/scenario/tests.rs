@@ -99,7 +99,7 @@ fn keys_are_judged_together() {
       |
     3 | answers = { errors = 0.9, client_errors = 0.2 }
       | ^^^^^^^
-    odd.toml:4:1: harm[0]: does no harm: give it one of `errors`, `client_errors`, `slower` and `down`
+    odd.toml:4:1: harm[0]: does no harm: give it one of `errors`, `client_errors`, `slower`, `down` and `probe_fails`
       |
     4 | [[harm]]
       | ^^^^^^^^

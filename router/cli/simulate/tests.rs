@@ -15,6 +15,7 @@ fn report() -> Report {
         users: Some(0.1013),
         requests: Some(0.098),
         n_requests: 4_000,
+        over_cap: 12,
         guard: Some("ok".into()),
         evidence: 0.42,
         no_harm: Some((-0.5, 2.995)),
@@ -25,6 +26,7 @@ fn report() -> Report {
         seed: 7,
         begin: "2026-06-01T00:00:00Z".into(),
         end: "2026-06-01T03:00:00Z".into(),
+        left_out: vec!["bodies".into(), "the probe\u{7}".into()],
         rows: vec![
             Row {
                 step: None,
@@ -49,6 +51,7 @@ fn report() -> Report {
             trips: vec!["errors".into()],
             requests: 8_000,
             canary_requests: 400,
+            over_cap: 12,
             users: 500,
             users_on_canary: 50,
             extra_errors: 19,
@@ -88,7 +91,11 @@ fn a_simulation_is_told_as_a_timeline_and_what_it_came_to() {
     it ended rolled back in 1 attempt
     users that saw a canary: 50 of 500; they moved to one 50 times, and back 48 times
     requests: 8000, on a canary 400; errors that would not have been without harm: 19
+    over the cap, and so served by stable: 12 requests of a canary
     from the first harm on a canary (2026-06-01 01:57:09 UTC) to weight 0: 171 s
+    left out:
+    - bodies
+    - the probe\u{7}
     "#);
 }
 

@@ -8,9 +8,9 @@ use config::live::{self, Bounds, Latch, Phase, RampOrder, Refusal};
 use jiff::Timestamp;
 
 use super::steady::Steady;
-use super::{Event, Stage};
-use crate::control::{Around, Health, may_turn};
-use crate::ramp::{order, reason, sight, words};
+use super::{Event, Sides, Stage};
+use crate::control::{Around, may_turn};
+use crate::ramp::{is_probed, order, reason, sight, words};
 
 /// How a ramp gets on.
 pub(super) struct Course {
@@ -38,38 +38,58 @@ impl Default for Course {
 
 impl Stage {
     /// One look of the ramp, and then of the operator.
-    pub(super) fn ramp(&mut self, now: u64, health: (Health, Health), events: &mut Vec<Event>) {
+    pub(super) fn ramp(&mut self, now: u64, sides: &Sides, events: &mut Vec<Event>) {
         if self.route.ramp.is_none() {
             return;
         }
+        let held = self.hold();
         let around = Around {
             now: Timestamp::from_second(now as i64).unwrap_or_default(),
-            canary: Some(health.0),
-            stable: Some(health.1),
+            canary: Some(sides.canary),
+            stable: Some(sides.stable),
             guard: self.view.take(),
-            // There is nobody to ask.
-            probe: Probed::Unasked,
+            probe: self.probed(held, &sides.probe),
         };
-        self.carry_on(now, &around, events);
-        self.operate(now, &around, events);
+        self.carry_on(now, held, &around, events);
+        self.operate(now, &around, &sides.probe, events);
         self.view = around.guard;
     }
 
-    /// As the ramp's task does every second.
-    fn carry_on(&mut self, now: u64, around: &Around, events: &mut Vec<Event>) {
-        self.ramp.waits = self.ramp.waits.take().filter(|_| self.is_running());
+    /// How long the step was held, with the second that is over.
+    fn hold(&mut self) -> Duration {
         let Some(ramp) = self.live_ramp().filter(|_| self.is_running()) else {
-            return;
+            return Duration::ZERO;
         };
         let (attempt, step) = (ramp.attempt, ramp.step);
         let seconds = match self.ramp.held {
             (of, at, seconds) if (of, at) == (attempt, step) => seconds + 1,
             _ => 0,
         };
-        let held = Duration::from_secs(seconds);
+        self.ramp.held = (attempt, step, seconds);
+        Duration::from_secs(seconds)
+    }
+
+    /// What the ramp knows of its probe: what would be answered now, from when on it is asked.
+    fn probed(&self, held: Duration, answer: &Result<(), String>) -> Probed {
+        let ramp = self.live_ramp().filter(|_| self.is_running());
+        let Some((settings, ramp)) = self.route.ramp.as_ref().zip(ramp) else {
+            return Probed::Unasked;
+        };
+        match answer {
+            _ if !is_probed(settings, ramp, held) => Probed::Unasked,
+            Ok(()) => Probed::Fine,
+            Err(seen) => Probed::Failed(seen.clone()),
+        }
+    }
+
+    /// As the ramp's task does every second.
+    fn carry_on(&mut self, now: u64, held: Duration, around: &Around, events: &mut Vec<Event>) {
+        self.ramp.waits = self.ramp.waits.take().filter(|_| self.is_running());
+        let Some(ramp) = self.live_ramp().filter(|_| self.is_running()) else {
+            return;
+        };
         let due = due(&sight(&self.route, ramp, self.live_route(), held, around));
         let asked = order(ramp, &due).map(|order| (order, reason(ramp, order)));
-        self.ramp.held = (attempt, step, seconds);
         let waits = due == Due::Held(vec![Missing::Advance]);
         self.ramp.waits = waits.then(|| self.ramp.waits.unwrap_or(now));
         self.tell_missing(now, &due, events);
@@ -126,7 +146,13 @@ impl Stage {
     }
 
     /// What the operator of the scenario does.
-    fn operate(&mut self, now: u64, around: &Around, events: &mut Vec<Event>) {
+    fn operate(
+        &mut self,
+        now: u64,
+        around: &Around,
+        probe: &Result<(), String>,
+        events: &mut Vec<Event>,
+    ) {
         let operator = self.operator;
         let is_after = |since: Option<u64>, time: Option<config::units::Duration>| {
             let (Some(since), Some(time)) = (since, time) else {
@@ -138,13 +164,16 @@ impl Stage {
         self.ramp.back = is_back.then(|| self.ramp.back.unwrap_or(now));
         match self.position() {
             None if is_after(Some(self.begin), Some(operator.start)) => {
-                self.start(now, around, events);
+                let turn = (RampOrder::Start, operator.cold);
+                self.go(now, turn, around, probe, events);
             }
             Some((Phase::RolledBack, ..)) if is_after(self.ramp.back, operator.resume) => {
                 self.lift(now, events);
             }
             // The mark is lifted, and the ramp may not be resumed at every hour.
-            Some((Phase::RolledBack, ..)) if !is_back => self.resume(now, around, events),
+            Some((Phase::RolledBack, ..)) if !is_back => {
+                self.go(now, (RampOrder::Resume, false), around, probe, events);
+            }
             Some((Phase::Running, ..)) if is_after(self.ramp.waits, operator.advance) => {
                 self.turn(
                     now,
@@ -157,14 +186,40 @@ impl Stage {
         }
     }
 
-    fn start(&mut self, now: u64, around: &Around, events: &mut Vec<Event>) {
-        let cold = self.operator.cold;
-        match may_turn(&self.route, (RampOrder::Start, Bounds::Kept, cold), around) {
-            Ok(()) => {
-                let why = "the operator starts the ramp".to_owned();
-                self.turn(now, RampOrder::Start, why, events);
+    /// Starts or resumes the ramp, when it may be; the guard may be cold by the order.
+    fn go(
+        &mut self,
+        now: u64,
+        (order, cold): (RampOrder, bool),
+        around: &Around,
+        probe: &Result<(), String>,
+        events: &mut Vec<Event>,
+    ) {
+        let may = self.passes(probe);
+        let may = may.and_then(|()| may_turn(&self.route, (order, Bounds::Kept, cold), around));
+        if let Err(refusal) = may {
+            return self.tell_refused(&refusal, events);
+        }
+        let verb = match order {
+            RampOrder::Start => "starts",
+            _ => "resumes",
+        };
+        let why = format!("the operator {verb} the ramp");
+        self.turn(now, order, why, events);
+    }
+
+    /// Whether the canary answers the probe, which comes before all else when an operator asks.
+    fn passes(&self, probe: &Result<(), String>) -> Result<(), Refusal> {
+        let settings = self.route.ramp.as_ref();
+        match probe {
+            Err(seen) if settings.is_some_and(|ramp| !ramp.probe.is_none()) => {
+                Err(Refusal::Unprobed {
+                    route: self.route.name.clone(),
+                    pool: live::ramped(&self.route).unwrap_or_default().to_owned(),
+                    seen: seen.clone(),
+                })
             }
-            Err(refusal) => self.tell_refused(&refusal, events),
+            _ => Ok(()),
         }
     }
 
@@ -172,20 +227,6 @@ impl Stage {
         if let Ok(change) = self.ask(live::resume) {
             self.apply(now, change);
             events.push(Event::Told("the operator lifts the mark".into()));
-        }
-    }
-
-    fn resume(&mut self, now: u64, around: &Around, events: &mut Vec<Event>) {
-        match may_turn(
-            &self.route,
-            (RampOrder::Resume, Bounds::Kept, false),
-            around,
-        ) {
-            Ok(()) => {
-                let why = "the operator resumes the ramp".to_owned();
-                self.turn(now, RampOrder::Resume, why, events);
-            }
-            Err(refusal) => self.tell_refused(&refusal, events),
         }
     }
 }

@@ -67,9 +67,8 @@ fn busy(harm: &str) -> Scenario {
 }
 
 /// Seconds from the first harm on, of all runs, ascending.
-fn reactions(n_runs: u64, scenario: &Scenario) -> Vec<u64> {
-    let structure = structure(&json!({ "guard": {} }));
-    let reports = all(n_runs, &structure, scenario);
+fn reactions(n_runs: u64, structure: &Arc<Structure>, scenario: &Scenario) -> Vec<u64> {
+    let reports = all(n_runs, structure, scenario);
     let mut reactions: Vec<u64> = reports
         .iter()
         .map(|report| {
@@ -92,7 +91,12 @@ fn harm_is_taken_back_within_what_was_promised() {
         ("50 % errors", "errors = 0.5", 15),
         ("5 % errors against 0.1 %", "errors = 0.05", 180),
     ] {
-        within(what, &reactions(sized(1, 50), &busy(harm)), bound);
+        let structure = structure(&json!({ "guard": {} }));
+        within(
+            what,
+            &reactions(sized(1, 50), &structure, &busy(harm)),
+            bound,
+        );
     }
 }
 
@@ -110,16 +114,20 @@ fn within(what: &str, reactions: &[u64], bound: u64) {
 /// have known stable for its three hours.
 #[test]
 fn a_slow_canary_is_taken_back() {
-    // The short form has a tenth of the requests, and a canary that is easier to tell.
-    let (rps, slower) = match sized(0, 1) {
-        0 => (30, 2.0),
-        _ => (300, 1.4),
+    // The short form has a sixth of the requests, and more of them on the canary.
+    let (rps, percent) = match sized(0, 1) {
+        0 => (50, 30),
+        _ => (300, 10),
     };
+    let structure = structure(&json!({
+        "guard": {},
+        "weights": { "ec2": 100 - percent, "ecs": percent },
+    }));
     let scenario = scenario(&format!(
-        "length = '4h'\ntraffic = {{ rps = {rps}, swing = 0 }}\n[[harm]]\nfrom = '3h'\nslower = {slower:?}"
+        "length = '4h'\ntraffic = {{ rps = {rps}, swing = 0 }}\n[[harm]]\nfrom = '3h'\nslower = 1.4"
     ));
-    let what = format!("{slower} times as slow, at {rps} requests a second");
-    within(&what, &reactions(sized(1, 50), &scenario), 600);
+    let what = format!("40 % slower, at {rps} requests a second and {percent} %");
+    within(&what, &reactions(sized(1, 50), &structure, &scenario), 600);
 }
 
 /// What the guard says, each time that it says something else, with the second.

@@ -190,3 +190,64 @@ fn a_step_that_waits_for_a_person_gets_one() {
     assert!((720..=722).contains(&(begins[2] - begins[1])), "{begins:?}");
     assert_eq!(report.summary.outcome, Outcome::Complete);
 }
+
+/// Two steps of five minutes, before the second of which targets are asked.
+fn probed() -> Arc<Structure> {
+    structure(&json!({
+        "weights": { "ec2": 100, "ecs": 0 },
+        "ramp": {
+            "steps": [{ "percent": 10.0, "hold": "5m" }, { "percent": 100.0, "hold": "5m" }],
+            "require_evidence": false,
+            "probe": "http://www.example.com/up",
+        },
+    }))
+}
+
+/// Seconds from the begin of a run to each of its changes, of a ramp that is started at once.
+fn changes(text: &str) -> (Vec<u64>, Report) {
+    let text = format!("operator = {{ start = '0s', cold = true }}\ntraffic.rps = 1\n{text}");
+    let (course, report) = course(&probed(), &scenario(&text));
+    let begin = course[0].0;
+    (course.iter().map(|(at, _)| at - begin).collect(), report)
+}
+
+#[test]
+fn a_probe_that_fails_holds_a_step_until_it_passes() {
+    let (passing, _) = changes("");
+    let held = passing[2] - passing[1];
+    assert!((300..=301).contains(&held), "{passing:?}");
+    let harm = "[[harm]]\nstep = 1\nfrom = '1m'\nlasts = '20m'\nprobe_fails = true";
+    let (failing, report) = changes(harm);
+    println!("{failing:?}");
+    assert!((1_261..=1_263).contains(&failing[2]));
+    assert_eq!(report.summary.outcome, Outcome::Complete);
+    assert_eq!(report.summary.harm_began, None, "it is not for clients");
+    let told: Vec<_> = report.rows.iter().flat_map(|row| &row.what).collect();
+    let lacks = "held, it lacks an answer of 2xx to its probe: pool `ecs`: 503, expected 200-299";
+    assert!(told.iter().any(|what| *what == lacks), "{told:?}");
+}
+
+#[test]
+fn no_ramp_starts_before_its_probe_passes() {
+    for harm in ["probe_fails = true", "down = true"] {
+        let (changes, report) = changes(&format!("[[harm]]\nlasts = '7m'\n{harm}"));
+        assert!((420..=421).contains(&changes[1]), "{changes:?}");
+        let told: Vec<_> = report.rows.iter().flat_map(|row| &row.what).collect();
+        let refused = "refused: route `web`: canary `ecs` does not answer its ramp's probe";
+        assert!(
+            told.iter().any(|what| what.starts_with(refused)),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
+fn a_probe_of_a_pool_that_is_not_raised_is_refused() {
+    let scenario = scenario("[[harm]]\npool = 'stable'\nprobe_fails = true");
+    let report = simulate(&setup(&probed(), &scenario, 1), &mut |_| (), &mut |_| ());
+    let fault = report.expect_err("refused");
+    assert_eq!(
+        format!("{}: {}", fault.path, fault.message),
+        "harm[0].probe_fails: the ramp of route `web` raises `ecs`, and asks no other pool"
+    );
+}
