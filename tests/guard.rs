@@ -1,5 +1,7 @@
 //! The guard: harm is taken back within seconds, and nothing else is.
 
+mod memory;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};

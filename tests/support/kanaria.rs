@@ -218,6 +218,16 @@ impl Kanaria {
         kill_process(pid(&self.child), signal).expect("the child has not been waited for");
     }
 
+    /// Memory that is resident, in KiB.
+    pub(crate) fn resident_kib(&self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id()));
+        let status = status.expect("the router runs");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().nth(1));
+        let number = number.and_then(|kib| kib.parse().ok());
+        number.expect("a number of KiB")
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }

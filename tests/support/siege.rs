@@ -30,7 +30,8 @@ pub(crate) fn besiege(
 ) {
     let bound = Duration::from_millis(if long() { 100 } else { 1500 });
     honest();
-    let before = resident(kanaria);
+    let resident_mib = || kanaria.resident_kib() / 1024;
+    let before = resident_mib();
     let mut times = Vec::new();
     let mut peak = before;
     thread::scope(|scope| {
@@ -39,7 +40,7 @@ pub(crate) fn besiege(
             let began = Instant::now();
             honest();
             times.push(began.elapsed());
-            peak = peak.max(resident(kanaria));
+            peak = peak.max(resident_mib());
             // Twenty a second and more would be an attack of its own.
             thread::sleep(Duration::from_millis(5));
         }
@@ -57,20 +58,8 @@ pub(crate) fn besiege(
     let most_kept = KEPT_MIB.max(grown / 2);
     let kept = until("memory comes back", || {
         honest();
-        let kept = resident(kanaria).saturating_sub(before);
+        let kept = resident_mib().saturating_sub(before);
         (kept <= most_kept).then_some(kept)
     });
     println!("{name}: {kept} MiB kept, bound {most_kept}");
-}
-
-/// Resident memory of the router in MiB.
-fn resident(kanaria: &Kanaria) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", kanaria.id()));
-    let status = status.expect("the router runs");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let number = line.and_then(|line| line.split_whitespace().nth(1));
-    number
-        .and_then(|kib| kib.parse::<usize>().ok())
-        .expect("a number of KiB")
-        / 1024
 }
