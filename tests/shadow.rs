@@ -77,7 +77,8 @@ fn copies_come_after_requests_on_a_core() {
     let (ec2, ecs) = pair();
     let kanaria = Kanaria::start(&File::split(&ec2, &ecs, "ec2 = 1, ecs = 0").route(TABLE));
     let tasks = fs::read_dir(format!("/proc/{}/task", kanaria.id())).unwrap();
-    let stats = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("stat")).unwrap());
+    // A thread may have ended since it was listed.
+    let stats = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("stat")).ok());
     let threads: Vec<_> = stats.map(|stat| nice(&stat)).collect();
     let of = |name: &str| {
         let own = threads.iter().filter(|(own, _)| own.starts_with(name));
