@@ -210,6 +210,10 @@ fn an_operator_may_go_back_at_any_time_and_ahead_by_force_alone() {
             .code,
         Some(0)
     );
+    until("it is in the log", || {
+        let told = "in force: web: ec2=90 ecs=10 -> ec2=80 ecs=20";
+        kanaria.stderr().contains(told).then_some(())
+    });
     assert_eq!(kanaria.run(&["ramp", "abort", "web"]).code, Some(0));
     let route = kanaria.admin.get("/api/v1/routes/web");
     assert_eq!(

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::support::http2::{Http2, ask};
 use crate::support::tls::{Authority, Wanted};
-use crate::support::{After, File, Kanaria, Seen, Stub, get, request, sized, until, volley};
+use crate::support::{After, File, Kanaria, Seen, Stub, get, long, request, sized, until, volley};
 
 /// All of what `ec2` serves is copied to `ecs`, with further keys of the table.
 fn shadowed(ec2: &Stub, ecs: &Stub, keys: &str) -> File {
@@ -94,10 +94,8 @@ fn field_gree_03() {
     assert!(other.is_empty(), "{:?}, without: {without:?}", other[0]);
 }
 
-/// A shadow pool that hangs, resets, is absent, or never stops answering hurts nobody but itself.
-#[test]
-fn field_gree_04() {
-    let keys = "max_in_flight = 8\ntimeout = \"300ms\"";
+/// Pools that hang, reset, are absent, or never stop answering.
+fn troubled() -> [(&'static str, Stub); 4] {
     let hang = Stub::with("ecs", |exchange| exchange.wire.rest().map(|_| After::Close));
     let reset = Stub::with("ecs", |_| Ok(After::Reset));
     let absent = Stub::start("ecs");
@@ -111,14 +109,23 @@ fn field_gree_04() {
             exchange.wire.send(&chunk)?;
         }
     });
-    for (what, ecs) in [
+    [
         ("hangs", hang),
         ("resets", reset),
         ("is absent", absent),
         ("never ends", endless),
-    ] {
+    ]
+}
+
+/// What bounds copies to such a pool.
+const BOUNDS: &str = "max_in_flight = 8\ntimeout = \"300ms\"";
+
+/// A shadow pool in trouble hurts nobody but itself.
+#[test]
+fn field_gree_04() {
+    for (what, ecs) in troubled() {
         let ec2 = Stub::start("ec2");
-        let kanaria = Kanaria::start(&shadowed(&ec2, &ecs, keys).quiet());
+        let kanaria = Kanaria::start(&shadowed(&ec2, &ecs, BOUNDS).quiet());
         let before = resident(&kanaria);
         let n = sized(800, 20_000);
         let answers = volley(kanaria.public, n, 4, |_| get("/", ""));
@@ -144,27 +151,57 @@ fn field_gree_04() {
     }
 }
 
-/// Five runs each with and without a shadow that gets everything: what clients wait for, and what a request costs.
+/// With and without a shadow that gets everything: what clients wait for, and what a request costs.
 ///
-/// The two take turns of a second, so that whatever else the machine does meets both alike.
-/// Router, clients and both pools share its cores; the shadow pool, which is another machine in truth, comes last.
+/// Router, clients and both pools share the cores of the machine; the shadow pool, which is another machine in truth, comes
+/// last.
 #[test]
 fn field_gree_04_costs() {
-    let (ec2, ecs) = (Stub::start("ec2"), Stub::aside("ecs"));
+    let (ec2, ecs) = (Stub::start("ec2"), Stub::aside(|| Stub::start("ecs")));
     let plain = Kanaria::start(&File::single(&ec2).pool("ecs", &[ecs.address]).quiet());
     let shadow = Kanaria::start(&shadowed(&ec2, &ecs, "compare = false").quiet());
-    let (turns, n) = (sized(1, 10), sized(400, 1000));
-    let (mut p99s, mut cpu, mut copies) = ([Vec::new(), Vec::new()], [0, 0], 0);
+    let mut copies = 0;
+    let (waits, cpu) = in_turns([&plain, &shadow], sized(1, 10), |n| {
+        copies += n;
+        let _ = settled(&shadow, copies);
+    });
+    let costs = cpu[1] as f64 / cpu[0].max(1) as f64;
+    println!("CPU {cpu:?} ticks, ratio {costs:.2}, goal 2.0");
+    // The goals are for a release build on a machine of its own.
+    assert!(costs < 4.0, "{costs}");
+    assert!(waits < 3.0, "{waits}");
+}
+
+/// The same beside a pool in trouble.
+#[test]
+fn field_gree_04_costs_in_trouble() {
+    let ec2 = Stub::start("ec2");
+    for (what, ecs) in Stub::aside(troubled) {
+        let plain = Kanaria::start(&File::single(&ec2).pool("ecs", &[ecs.address]).quiet());
+        let shadow = Kanaria::start(&shadowed(&ec2, &ecs, BOUNDS).quiet());
+        print!("{what}: ");
+        let (waits, _) = in_turns([&plain, &shadow], sized(1, 4), |_| {});
+        // Beside other tests on few cores it is they who are measured.
+        assert!(!long() || waits < 3.0, "{what}: {waits}");
+    }
+}
+
+/// Five runs at two routers, each of so many turns of a second, one after the other, so that whatever else the machine does
+/// meets both alike: by how much clients wait longer at the second one, at the 99th percentile, and what both took of the CPU.
+///
+/// `rest` is told of every turn of the second one, how many requests it had.
+fn in_turns(routers: [&Kanaria; 2], turns: usize, mut rest: impl FnMut(usize)) -> (f64, [u64; 2]) {
+    let n = sized(400, 1000);
+    let (mut p99s, mut cpu) = ([Vec::new(), Vec::new()], [0, 0]);
     for _ in 0..5 {
         let mut times = [Vec::new(), Vec::new()];
-        for _ in 0..turns {
-            for (side, kanaria) in [&plain, &shadow].into_iter().enumerate() {
-                let before = ticks(kanaria);
-                times[side].extend(paced(kanaria, n, Duration::from_millis(4)));
-                copies += n * side;
-                let _ = settled(&shadow, copies);
-                cpu[side] += ticks(kanaria) - before;
+        for (side, kanaria) in (0..turns).flat_map(|_| routers.into_iter().enumerate()) {
+            let before = ticks(kanaria);
+            times[side].extend(paced(kanaria, n, Duration::from_millis(4)));
+            if side == 1 {
+                rest(n);
             }
+            cpu[side] += ticks(kanaria) - before;
         }
         for (p99s, mut times) in p99s.iter_mut().zip(times) {
             times.sort_unstable();
@@ -177,13 +214,8 @@ fn field_gree_04_costs() {
         p99s[2]
     });
     let waits = medians[1].as_secs_f64() / medians[0].as_secs_f64();
-    let costs = cpu[1] as f64 / cpu[0].max(1) as f64;
-    println!(
-        "p99 {medians:?}, ratio {waits:.3}, goal 1.05; CPU {cpu:?} ticks, ratio {costs:.2}, goal 2.0"
-    );
-    // The goals are for a release build on a machine of its own.
-    assert!(costs < 4.0, "{costs}");
-    assert!(waits < 3.0, "{waits}");
+    println!("p99 {medians:?}, ratio {waits:.3}, goal 1.05");
+    (waits, cpu)
 }
 
 /// How long each of `n` requests took, of which each of four clients sends one every `pace`.
@@ -195,7 +227,9 @@ fn paced(kanaria: &Kanaria, n: usize, pace: Duration) -> Vec<Duration> {
             let due = begun + pace * n as u32;
             thread::sleep(due.saturating_duration_since(Instant::now()));
             let sent = Instant::now();
-            client.call(get("/", "")).at - sent
+            let answer = client.call(get("/", ""));
+            assert_eq!((answer.status, answer.stub()), (200, "ec2"));
+            answer.at - sent
         });
         times.collect::<Vec<_>>()
     };

@@ -95,14 +95,14 @@ impl Stub {
         Self::on(listener, name, |exchange| exchange.plain())
     }
 
-    /// As `start`, for a machine of its own: of this one it gets the time that nobody else wants.
-    pub(crate) fn aside(name: &'static str) -> Self {
+    /// Those that `start` starts, for a machine of their own: of this one they get the time that nobody else wants.
+    pub(crate) fn aside<T: Send + 'static>(start: impl FnOnce() -> T + Send + 'static) -> T {
         // A thread has the priority of the one that starts it.
         let start = move || {
             rustix::process::nice(19).expect("everybody may step back");
-            Self::start(name)
+            start()
         };
-        thread::spawn(start).join().expect("a free port")
+        thread::spawn(start).join().expect("free ports")
     }
 
     /// One that does `act` for every request except health checks, on a socket of your own.
