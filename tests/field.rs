@@ -7,6 +7,7 @@ mod evidence;
 mod gree;
 mod hatena;
 mod misoca;
+mod shadow_costs;
 mod shadows;
 mod stores;
 mod toreta;

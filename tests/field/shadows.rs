@@ -3,17 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tempfile::TempDir;
 
 use crate::support::http2::{Http2, ask};
 use crate::support::tls::{Authority, Wanted};
-use crate::support::{After, File, Kanaria, Seen, Stub, get, long, request, sized, until, volley};
+use crate::support::{After, File, Kanaria, Seen, Stub, get, request, sized, until, volley};
 
 /// All of what `ec2` serves is copied to `ecs`, with further keys of the table.
-fn shadowed(ec2: &Stub, ecs: &Stub, keys: &str) -> File {
+pub(super) fn shadowed(ec2: &Stub, ecs: &Stub, keys: &str) -> File {
     let table = format!("[routes.shadow]\npool = \"ecs\"\npercent = 100\n{keys}");
     let file = File::single(ec2).pool("ecs", &[ecs.address]);
     file.route(&table)
@@ -21,7 +20,7 @@ fn shadowed(ec2: &Stub, ecs: &Stub, keys: &str) -> File {
 
 /// Waits until `n` copies have met their fate; those that met `fate`.
 #[track_caller]
-fn settled(kanaria: &Kanaria, n: usize) -> impl Fn(&str) -> usize {
+pub(super) fn settled(kanaria: &Kanaria, n: usize) -> impl Fn(&str) -> usize {
     until("every copy has met its fate", || {
         let all = kanaria.admin.metric("kanaria_shadow_total", &[]);
         (all as usize == n).then_some(())
@@ -95,7 +94,7 @@ fn field_gree_03() {
 }
 
 /// Pools that hang, reset, are absent, or never stop answering.
-fn troubled() -> [(&'static str, Stub); 4] {
+pub(super) fn troubled() -> [(&'static str, Stub); 4] {
     let hang = Stub::with("ecs", |exchange| exchange.wire.rest().map(|_| After::Close));
     let reset = Stub::with("ecs", |_| Ok(After::Reset));
     let absent = Stub::start("ecs");
@@ -118,7 +117,7 @@ fn troubled() -> [(&'static str, Stub); 4] {
 }
 
 /// What bounds copies to such a pool.
-const BOUNDS: &str = "max_in_flight = 8\ntimeout = \"300ms\"";
+pub(super) const BOUNDS: &str = "max_in_flight = 8\ntimeout = \"300ms\"";
 
 /// A shadow pool in trouble hurts nobody but itself.
 #[test]
@@ -149,105 +148,6 @@ fn field_gree_04() {
         assert!(ecs.count() <= sent.iter().sum(), "{} arrived", ecs.count());
         assert!(grown < 48 * 1024, "{grown} KiB");
     }
-}
-
-/// With and without a shadow that gets everything: what clients wait for, and what a request costs.
-///
-/// Router, clients and both pools share the cores of the machine; the shadow pool, which is another machine in truth, comes
-/// last.
-#[test]
-fn field_gree_04_costs() {
-    let (ec2, ecs) = (Stub::start("ec2"), Stub::aside(|| Stub::start("ecs")));
-    let plain = Kanaria::start(&File::single(&ec2).pool("ecs", &[ecs.address]).quiet());
-    let shadow = Kanaria::start(&shadowed(&ec2, &ecs, "compare = false").quiet());
-    let mut copies = 0;
-    let (waits, cpu) = in_turns([&plain, &shadow], sized(1, 10), |n| {
-        copies += n;
-        let _ = settled(&shadow, copies);
-    });
-    let costs = cpu[1] as f64 / cpu[0].max(1) as f64;
-    println!("CPU {cpu:?} ticks, ratio {costs:.2}, goal 2.0");
-    // The goals are for a release build on a machine of its own.
-    assert!(costs < 4.0, "{costs}");
-    assert!(waits < 3.0, "{waits}");
-}
-
-/// The same beside a pool in trouble.
-#[test]
-fn field_gree_04_costs_in_trouble() {
-    let ec2 = Stub::start("ec2");
-    for (what, ecs) in Stub::aside(troubled) {
-        let plain = Kanaria::start(&File::single(&ec2).pool("ecs", &[ecs.address]).quiet());
-        let shadow = Kanaria::start(&shadowed(&ec2, &ecs, BOUNDS).quiet());
-        print!("{what}: ");
-        let (waits, _) = in_turns([&plain, &shadow], sized(1, 4), |_| {});
-        // Beside other tests on few cores it is they who are measured.
-        assert!(!long() || waits < 3.0, "{what}: {waits}");
-    }
-}
-
-/// Five runs at two routers, each of so many turns of a second, one after the other, so that whatever else the machine does
-/// meets both alike: by how much clients wait longer at the second one, at the 99th percentile, and what both took of the CPU.
-///
-/// `rest` is told of every turn of the second one, how many requests it had.
-fn in_turns(routers: [&Kanaria; 2], turns: usize, mut rest: impl FnMut(usize)) -> (f64, [u64; 2]) {
-    let n = sized(400, 1000);
-    let (mut p99s, mut cpu) = ([Vec::new(), Vec::new()], [0, 0]);
-    for _ in 0..5 {
-        let mut times = [Vec::new(), Vec::new()];
-        for (side, kanaria) in (0..turns).flat_map(|_| routers.into_iter().enumerate()) {
-            let before = ticks(kanaria);
-            times[side].extend(paced(kanaria, n, Duration::from_millis(4)));
-            if side == 1 {
-                rest(n);
-            }
-            cpu[side] += ticks(kanaria) - before;
-        }
-        for (p99s, mut times) in p99s.iter_mut().zip(times) {
-            times.sort_unstable();
-            p99s.push(times[times.len() * 99 / 100]);
-        }
-    }
-    println!("p99 of each run without and with: {p99s:?}");
-    let medians = p99s.map(|mut p99s| {
-        p99s.sort_unstable();
-        p99s[2]
-    });
-    let waits = medians[1].as_secs_f64() / medians[0].as_secs_f64();
-    println!("p99 {medians:?}, ratio {waits:.3}, goal 1.05");
-    (waits, cpu)
-}
-
-/// How long each of `n` requests took, of which each of four clients sends one every `pace`.
-fn paced(kanaria: &Kanaria, n: usize, pace: Duration) -> Vec<Duration> {
-    let client = || {
-        let mut client = kanaria.client();
-        let begun = Instant::now();
-        let times = (0..n / 4).map(|n| {
-            let due = begun + pace * n as u32;
-            thread::sleep(due.saturating_duration_since(Instant::now()));
-            let sent = Instant::now();
-            let answer = client.call(get("/", ""));
-            assert_eq!((answer.status, answer.stub()), (200, "ec2"));
-            answer.at - sent
-        });
-        times.collect::<Vec<_>>()
-    };
-    thread::scope(|scope| {
-        let clients: Vec<_> = (0..4).map(|_| scope.spawn(client)).collect();
-        let times = clients
-            .into_iter()
-            .flat_map(|client| client.join().unwrap());
-        times.collect()
-    })
-}
-
-/// User and system time of the router, in ticks of the system.
-fn ticks(kanaria: &Kanaria) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", kanaria.id())).unwrap();
-    let fields = stat.rsplit_once(')').unwrap().1.split_whitespace();
-    let times = fields.skip(11).take(2);
-    times.map(|time| time.parse::<u64>().unwrap()).sum()
 }
 
 /// What a test reads of the router's memory, in KiB.
