@@ -117,20 +117,7 @@ fn a_large_answer_does_not_wait_in_memory_for_a_slow_reader() {
         Ok(After::Keep)
     });
     let kanaria = Kanaria::start(&File::single(&ec2));
-    let resident = || {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", kanaria.id())).unwrap();
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS:"))
-            .unwrap()
-            .to_owned();
-        line.split_whitespace()
-            .nth(1)
-            .unwrap()
-            .parse::<usize>()
-            .unwrap()
-            / 1024
-    };
+    let resident = || kanaria.resident_kib() / 1024;
     let before = resident();
     let mut client = kanaria.client();
     client.wire.send(get("/", "")).unwrap();

@@ -16,14 +16,6 @@ const WEBSOCKET: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSoc
 const SWITCH: &str =
     "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 
-/// Resident memory of the router in MiB.
-fn resident(kanaria: &Kanaria) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", kanaria.id())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let number = line.unwrap().split_whitespace().nth(1).unwrap();
-    number.parse::<usize>().unwrap() / 1024
-}
-
 /// A text frame of a WebSocket, masked as a client must (RFC 6455 section 5.2).
 fn masked(text: &str) -> Vec<u8> {
     let mask = [1, 2, 3, 4];
@@ -176,14 +168,15 @@ fn a_long_poll_waits_for_its_answer_and_no_other_request_waits_for_it() {
 /// Checks that moving `size` bytes with `go` does not move the memory of `kanaria`.
 #[track_caller]
 fn check_flat(name: &str, kanaria: &Kanaria, size: usize, go: impl FnOnce()) {
-    let before = resident(kanaria);
+    let resident_mib = || kanaria.resident_kib() / 1024;
+    let before = resident_mib();
     let began = Instant::now();
     let done = std::sync::atomic::AtomicBool::new(false);
     let peak = std::thread::scope(|scope| {
         let watching = scope.spawn(|| {
             let mut peak = 0;
             while !done.load(std::sync::atomic::Ordering::Acquire) {
-                peak = peak.max(resident(kanaria));
+                peak = peak.max(resident_mib());
                 std::thread::sleep(Duration::from_millis(5));
             }
             peak

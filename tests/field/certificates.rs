@@ -1,6 +1,5 @@
 //! HATENA: thousands of custom domains, whose certificates change while the router runs.
 
-use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
@@ -38,7 +37,7 @@ fn field_hatena_7() {
     let kanaria = Kanaria::start_in(folder, &file);
     let took = begun.elapsed();
     println!("{n_domains} certificates: ready after {took:?}; bound {START:?}");
-    println!("resident memory: {} KiB", memory(kanaria.id()));
+    println!("resident memory: {} KiB", kanaria.resident_kib());
     assert!(took < START + slack, "{took:?}");
     let metrics = kanaria.admin.call("GET", "/metrics", "", "").text();
     assert_eq!(
@@ -124,12 +123,4 @@ fn counters() -> (Arc<AtomicBool>, Arc<AtomicUsize>, Arc<AtomicUsize>) {
 
 fn domain(n: usize) -> String {
     format!("blog-{n}.example")
-}
-
-/// Resident memory of a process, in KiB.
-fn memory(id: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let value = line.and_then(|line| line.split_whitespace().nth(1));
-    value.unwrap().parse().unwrap()
 }

@@ -1,7 +1,6 @@
 //! GREE: production requests copied to the new environment, before it has users.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -125,13 +124,16 @@ fn field_gree_04() {
     for (what, ecs) in troubled() {
         let ec2 = Stub::start("ec2");
         let kanaria = Kanaria::start(&shadowed(&ec2, &ecs, BOUNDS).quiet());
-        let before = resident(&kanaria);
+        let before = kanaria.resident_kib();
         let n = sized(800, 20_000);
         let answers = volley(kanaria.public, n, 4, |_| get("/", ""));
         let failed = answers
             .iter()
             .filter(|answer| answer.status != 200 || answer.stub() != "ec2");
-        let (failed, grown) = (failed.count(), resident(&kanaria).saturating_sub(before));
+        let (failed, grown) = (
+            failed.count(),
+            kanaria.resident_kib().saturating_sub(before),
+        );
         let fates = settled(&kanaria, n);
         let sent = ["answered", "cut", "failed", "timeout"].map(&fates);
         let unreachable = fates("unreachable");
@@ -148,14 +150,6 @@ fn field_gree_04() {
         assert!(ecs.count() <= sent.iter().sum(), "{} arrived", ecs.count());
         assert!(grown < 48 * 1024, "{grown} KiB");
     }
-}
-
-/// What a test reads of the router's memory, in KiB.
-fn resident(kanaria: &Kanaria) -> usize {
-    let status = fs::read_to_string(format!("/proc/{}/status", kanaria.id())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let number = line.and_then(|line| line.split_whitespace().nth(1));
-    number.and_then(|number| number.parse().ok()).unwrap()
 }
 
 /// No write arrives at the shadow pool, and nothing of a denied path, however it is spelled.
