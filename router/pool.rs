@@ -33,7 +33,6 @@ use balance::Turns;
 use budget::Budget;
 use current::Current;
 pub use ejection::EjectionCause;
-use eligible::Eligible;
 use handle::Handle;
 use lease::Place;
 pub use lease::{Failure, Lease};
@@ -111,12 +110,11 @@ impl Pool {
         let now = self.shared.clock.at(now);
         let place = self.place()?;
         let target = self.members.read(|members, turns| {
-            let Eligible { rotation, .. } = &members.eligible;
-            let terms = self.terms(tried, members.eligible.condition, now);
-            let is_stale = members.eligible.is_stale(self.shared.version(), now);
-            if is_stale {
+            if self.is_stale(members, now) {
                 return None;
             }
+            let terms = self.terms(tried, members.eligible.condition, now);
+            let rotation = &members.eligible.rotation;
             seat(&terms, |terms| self.next(members, rotation, turns, terms))
         });
         match target {
@@ -202,11 +200,9 @@ impl Pool {
         status::all(&self.members.load(), now, &self.shared.clock)
     }
 
-    /// Whether it is time to look who is eligible, and for the caller to do so.
-    fn takes_a_look(&self, now: u64) -> bool {
-        let members = self.members.load();
+    /// Whether it is time to look who is eligible.
+    fn is_stale(&self, members: &Members, now: u64) -> bool {
         members.eligible.is_stale(self.shared.version(), now)
-            && !self.shared.looking.swap(true, Ordering::Acquire)
     }
 
     /// Looks who is eligible, one request at a time: it looks at every target, and is the one allocation on the path of a
@@ -229,14 +225,17 @@ impl Pool {
         place: Option<Place>,
         now: u64,
     ) -> Result<Lease, NoTarget> {
-        if self.takes_a_look(now) {
+        let was_stale = self.is_stale(&self.members.load(), now);
+        if was_stale && !self.shared.looking.swap(true, Ordering::Acquire) {
             self.look(now);
         }
         let target = self.members.read(|members, turns| {
-            let Eligible { rotation, .. } = &members.eligible;
+            let rotation = &members.eligible.rotation;
             let terms = self.terms(tried, members.eligible.condition, now);
             seat_or_why(members, terms, |terms| {
-                let next = self.next(members, rotation, turns, terms);
+                // What was not stale has had its turn.
+                let next = was_stale.then(|| self.next(members, rotation, turns, terms));
+                let next = next.flatten();
                 // Where nobody is eligible there is nobody to look for.
                 let best = || {
                     let from = self.shared.turn.load(Ordering::Relaxed);
