@@ -223,7 +223,11 @@ fn whatever_happens_the_causes_are_as_many_as_the_switches_that_clients_saw() {
          {causes:?}, bound: the same sum, 0 unexplained"
     );
     let sum: usize = causes.iter().map(|(_, n)| n).sum();
-    assert_eq!(sum, n_switches + n_firsts);
+    // In one run of ten two of the 160 share a place where clients are remembered. Whoever takes it from the other one is
+    // met as a stranger.
+    let n_forgotten = kanaria.admin.metric("kanaria_clients_forgotten_total", &[]) as usize;
+    let gap = sum.abs_diff(n_switches + n_firsts);
+    assert!(gap <= n_forgotten, "{gap} with {n_forgotten} forgotten");
     assert_eq!(
         kanaria.admin.metric("kanaria_pool_switches_total", &[]) as usize,
         sum
