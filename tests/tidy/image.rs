@@ -37,6 +37,7 @@ fn the_image_gets_every_source_of_the_build() {
     let dockerfile = text(&root().join("Dockerfile"));
     let manifest: toml::Table = text(&root().join("Cargo.toml")).parse().unwrap();
     let mut needed = vec![
+        ".cargo",
         "Cargo.toml",
         "Cargo.lock",
         "canary",
