@@ -1,6 +1,8 @@
 //! Shadow pools: what is copied when, to whom, and how one is switched off.
 
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::http2::Target;
 use crate::support::{After, File, Kanaria, Stub, get, request, until};
@@ -183,6 +185,37 @@ fn a_websocket_is_not_copied_and_a_sick_shadow_pool_is_left_alone() {
             .iter()
             .all(|seen| seen.head.line == "GET / HTTP/1.1")
     );
+}
+
+#[test]
+fn a_shadow_pool_that_fails_is_left_alone_for_a_while() {
+    let (ec2, is_well) = (Stub::start("ec2"), Arc::new(AtomicBool::new(false)));
+    let ecs = Stub::with("ecs", {
+        let is_well = Arc::clone(&is_well);
+        move |exchange| match is_well.load(Ordering::Relaxed) {
+            true => exchange.answer("200 OK", "", b""),
+            false => Ok(After::Reset),
+        }
+    });
+    let file = File::single(&ec2).pool("ecs", &[ecs.address]);
+    let kanaria = Kanaria::start(&file.route(&format!("{TABLE}max_in_flight = 8\n")));
+    let mut client = kanaria.client();
+    let n = 200;
+    for _ in 0..n {
+        client.call(get("/", ""));
+    }
+    let count = |labels: &[&str]| kanaria.admin.metric("kanaria_shadow_total", labels) as usize;
+    until("every copy has met its fate", || {
+        (count(&[]) == n).then_some(())
+    });
+    println!("{} of {n} copies arrived", ecs.count());
+    assert!((5..n / 4).contains(&ecs.count()), "{}", ecs.count());
+    assert!(count(&["result=\"dropped_backoff\""]) > n / 2);
+    is_well.store(true, Ordering::Relaxed);
+    until("a copy is answered", || {
+        client.call(get("/", ""));
+        (count(&["result=\"answered\""]) > 0).then_some(())
+    });
 }
 
 #[test]

@@ -13,6 +13,8 @@ pub enum Fate {
     Timeout,
     /// No connection, so nothing was sent.
     Unreachable,
+    /// Not made, or not sent: the shadow pool had failed several in a row, and is left alone for up to a second.
+    DroppedBackoff,
     /// Not made: the body was too large, or did not arrive.
     DroppedBody,
     /// Not made: the copies at that time had all the bytes they may.
@@ -31,12 +33,13 @@ pub enum Fate {
 
 impl Fate {
     /// Every fate.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Answered,
         Self::Cut,
         Self::Failed,
         Self::Timeout,
         Self::Unreachable,
+        Self::DroppedBackoff,
         Self::DroppedBody,
         Self::DroppedBytes,
         Self::DroppedFull,
@@ -54,6 +57,7 @@ impl Fate {
             Self::Failed => "failed",
             Self::Timeout => "timeout",
             Self::Unreachable => "unreachable",
+            Self::DroppedBackoff => "dropped_backoff",
             Self::DroppedBody => "dropped_body",
             Self::DroppedBytes => "dropped_bytes",
             Self::DroppedFull => "dropped_full",

@@ -10,6 +10,7 @@ use http::{HeaderMap, Method, Uri};
 use jiff::Timestamp;
 use tokio::sync::mpsc::Sender;
 
+use super::backoff::Backoff;
 use super::copy::Copy;
 use super::fate::Fate;
 use super::worker::Job;
@@ -28,6 +29,7 @@ pub struct Mirror {
     pub(super) jobs: Sender<Job>,
     pub(super) compared: Arc<Compared>,
     capture: Option<Arc<Mutex<Capture>>>,
+    pub(super) backoff: Backoff,
     on: AtomicBool,
 }
 
@@ -81,6 +83,7 @@ impl Mirror {
             jobs,
             compared,
             capture,
+            backoff: Backoff::default(),
             on: AtomicBool::new(true),
         }
     }
@@ -135,6 +138,10 @@ impl Mirror {
         }
         if seen.serving == self.shadow.pool {
             self.count(Fate::DroppedSamePool);
+            return None;
+        }
+        if self.backoff.is_paused() {
+            self.count(Fate::DroppedBackoff);
             return None;
         }
         let copy = Copy::new(self, (method, uri, headers), seen.bodiless);

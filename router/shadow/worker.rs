@@ -77,6 +77,9 @@ async fn deliver(caller: &Caller, job: Job) {
     if !mirror.is_on() {
         return mirror.count(Fate::DroppedOff);
     }
+    if mirror.backoff.is_paused() {
+        return mirror.count(Fate::DroppedBackoff);
+    }
     if mirror.capture().is_some()
         && let Ok(call) = call(&job, &job.shadow)
     {
@@ -108,7 +111,12 @@ async fn deliver(caller: &Caller, job: Job) {
     };
     // Counted when nothing of it is left.
     drop((copy, shadow, control));
+    let pause = mirror.backoff.met(fate);
     mirror.count(fate);
+    if let Some(pause) = pause {
+        tokio::time::sleep(pause).await;
+        mirror.backoff.resume();
+    }
 }
 
 async fn ask(caller: &Caller, job: &Job, asked: &Asked, turn: u32) -> Result<Said, Fate> {
