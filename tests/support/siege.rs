@@ -8,7 +8,7 @@ use super::{Kanaria, long, until};
 /// Answers that an honest client asks for at least.
 const LEAST: usize = 100;
 /// What a process may keep of what it had taken (decision 28). A leak of one answer for each slow reader would be 800 MiB.
-const KEPT_MIB: usize = 16;
+const KEPT_MIB: usize = 24;
 
 /// Runs `attack` while `honest` asks again and again; prints and checks the time of 99 in 100 of its answers, and that memory
 /// grows by at most `most_mib` and comes back while the honest client goes on.
