@@ -147,6 +147,12 @@ impl Pool {
         up().nth(at).map(|target| target.address)
     }
 
+    /// Whether it has a request at present.
+    pub fn is_busy(&self) -> bool {
+        let members = self.members.load();
+        members.active.iter().any(|it| it.target.in_flight() > 0)
+    }
+
     /// A request came that will be sent to the pool.
     pub fn arrived(&self, now: Instant) {
         self.shared.budget.arrived(self.shared.clock.at(now));

@@ -162,7 +162,8 @@ impl Copy {
             copy: self,
             structure: Arc::clone(structure),
             shadow,
-            control: asks_twice.then_some(serving),
+            serving,
+            asks_twice,
             slot,
         };
         jobs.try_send(job).map_err(|_| Fate::DroppedFull)

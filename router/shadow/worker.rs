@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use config::snapshot::Structure;
@@ -16,11 +16,14 @@ use super::kept::Kept;
 use super::mirror::Slot;
 use crate::caller::{Answer, Call, CallError, Callee, Caller};
 use crate::diff::LONGEST_BODY;
+use crate::pool::Pool;
 
 /// Copies of all routes that may wait for the thread; each route has a bound of its own, which is met first.
 const QUEUE: usize = 16_384;
 /// Bytes of an answer that are read; a longer one is cut, and its connection closed.
 const LONGEST_ANSWER: usize = 1024 * 1024;
+/// Milliseconds that a copy waits at most for a moment in which no request is at the pool that served its own.
+const PATIENCE_MS: u32 = 2;
 /// The field that tells a target its pool.
 const POOL: HeaderName = HeaderName::from_static("kanaria-pool");
 
@@ -29,8 +32,10 @@ pub(super) struct Job {
     pub(super) copy: Box<Copy>,
     pub(super) structure: Arc<Structure>,
     pub(super) shadow: Asked,
-    /// The serving pool, when it is asked once more.
-    pub(super) control: Option<Asked>,
+    /// The pool that served the request.
+    pub(super) serving: Asked,
+    /// Whether that one is asked once more.
+    pub(super) asks_twice: bool,
     pub(super) deadline: Instant,
     pub(super) slot: Slot,
 }
@@ -74,6 +79,7 @@ async fn carry_out(mut jobs: Receiver<Job>) {
 
 async fn deliver(caller: &Caller, job: Job) {
     let mirror = Arc::clone(&job.copy.mirror);
+    let_requests_pass(&job.serving.pool).await;
     if !mirror.is_on() {
         return mirror.count(Fate::DroppedOff);
     }
@@ -88,9 +94,9 @@ async fn deliver(caller: &Caller, job: Job) {
     // Each pool is gone round by copies, not by calls: of two targets one would never be asked.
     let turn = mirror.next_turn();
     let control = async {
-        match &job.control {
-            Some(control) => Some(ask(caller, &job, control, turn).await),
-            None => None,
+        match job.asks_twice {
+            true => Some(ask(caller, &job, &job.serving, turn).await),
+            false => None,
         }
     };
     // At the same time: the serving pool is asked by what it has then, as the shadow pool is.
@@ -116,6 +122,17 @@ async fn deliver(caller: &Caller, job: Job) {
     if let Some(pause) = pause {
         tokio::time::sleep(pause).await;
         mirror.backoff.resume();
+    }
+}
+
+/// Requests often come together. A copy of the first one would have a core that the others want: waking up, they take none
+/// from a thread that runs, whatever its priority.
+async fn let_requests_pass(serving: &Pool) {
+    for _ in 0..PATIENCE_MS {
+        if !serving.is_busy() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
