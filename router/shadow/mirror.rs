@@ -140,7 +140,8 @@ impl Mirror {
             self.count(Fate::DroppedSamePool);
             return None;
         }
-        if self.backoff.is_paused() {
+        // What is to be recorded is, whether or not it is sent.
+        if self.backoff.is_paused() && self.capture.is_none() {
             self.count(Fate::DroppedBackoff);
             return None;
         }

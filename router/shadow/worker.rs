@@ -83,13 +83,13 @@ async fn deliver(caller: &Caller, job: Job) {
     if !mirror.is_on() {
         return mirror.count(Fate::DroppedOff);
     }
-    if mirror.backoff.is_paused() {
-        return mirror.count(Fate::DroppedBackoff);
-    }
     if mirror.capture().is_some()
         && let Ok(call) = call(&job, &job.shadow)
     {
         mirror.record(&call);
+    }
+    if mirror.backoff.is_paused() {
+        return mirror.count(Fate::DroppedBackoff);
     }
     // Each pool is gone round by copies, not by calls: of two targets one would never be asked.
     let turn = mirror.next_turn();

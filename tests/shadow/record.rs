@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::{TABLE, met, pair};
-use crate::support::{File, Kanaria, get, request};
+use crate::support::{After, File, Kanaria, Stub, get, request, until};
 
 #[test]
 fn copies_are_recorded_without_secrets_and_sent_once_more() {
@@ -98,4 +98,26 @@ fn a_record_that_cannot_be_written_is_told_and_changes_nothing_else() {
     let view = kanaria.admin.get("/api/v1/routes/web/shadow");
     assert_eq!(view["recorded"]["requests"], 0);
     assert!(view["recorded"]["ended"].is_string(), "{view}");
+}
+
+/// Whoever records may have no pool yet.
+#[test]
+fn what_a_failing_pool_is_spared_is_recorded_all_the_same() {
+    let ec2 = Stub::start("ec2");
+    let ecs = Stub::with("ecs", |_| Ok(After::Reset));
+    let keys = "record = \"captured.jsonl\"\nmax_in_flight = 10000\n";
+    let file = File::single(&ec2).pool("ecs", &[ecs.address]);
+    let kanaria = Kanaria::start(&file.route(&format!("{TABLE}{keys}")));
+    let count = |labels: &[&str]| kanaria.admin.metric("kanaria_shadow_total", labels) as usize;
+    let (mut client, mut n) = (kanaria.client(), 0);
+    until("a pause", || {
+        client.call(get("/", ""));
+        n += 1;
+        (count(&["result=\"dropped_backoff\""]) > 0).then_some(())
+    });
+    until("every copy has met its fate", || {
+        (count(&[]) == n).then_some(())
+    });
+    let recorded = fs::read_to_string(kanaria.path("captured.jsonl")).unwrap();
+    assert_eq!(recorded.lines().count(), n);
 }
